@@ -1,0 +1,1 @@
+"""The `bullpen` command: the one place where operator, runner and processors meet."""

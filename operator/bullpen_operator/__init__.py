@@ -1,0 +1,1 @@
+"""The operator: claims jobs, launches attempts, settles what their pods came to."""

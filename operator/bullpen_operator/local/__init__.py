@@ -1,0 +1,1 @@
+"""Running attempts as subprocesses of this machine, with an embedded Redis and triplestore."""

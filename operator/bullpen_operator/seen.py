@@ -1,0 +1,134 @@
+"""What was seen of an attempt: filled in by a launcher, judged by classify.py; the same for pod and process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class PodPhase(StrEnum):
+    """status.phase of a pod; a local process is Pending, Running, Succeeded or Failed."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """The kubelet's word on the main container (locally exit.json): it has ended."""
+
+    exit_code: int
+    reason: str = ""
+    """`Completed`, `Error`, `OOMKilled`, `DeadlineExceeded` (local), `ContainerStatusUnknown`, `StartError` ..."""
+    message: str = ""
+    """The termination message, untrusted."""
+    signal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why the main (or an init) container has not started."""
+
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodSeen:
+    """One pod of an attempt. `uid` is half of its fence."""
+
+    uid: str
+    name: str = ""
+    phase: PodPhase = PodPhase.PENDING
+    reason: str = ""
+    """status.reason: `Evicted`, `NodeLost`, `OutOfcpu`, `DeadlineExceeded` ..."""
+    message: str = ""
+    node: str = ""
+    node_ready: bool | None = None
+    """None: not scheduled, or nothing is known of the node."""
+    node_gone: bool = False
+    deleting: bool = False
+    """It has a deletionTimestamp: a reason, not an end."""
+    disruption: str = ""
+    """Reason of condition DisruptionTarget while it is true: `EvictionByEvictionAPI`, `DeletionByTaintManager` ..."""
+    unschedulable: str = ""
+    """Message of condition PodScheduled while it is false."""
+    waiting: Waiting | None = None
+    started: bool = False
+    """The main container has run at some time."""
+    terminated: Terminated | None = None
+    init_terminated: Terminated | None = None
+    """An init container (no native sidecar) that ended with a code other than 0."""
+
+    @property
+    def ended(self) -> bool:
+        """The kubelet said that the main container terminated, or that it never will start (phase Failed)."""
+        if self.terminated is not None:
+            return True
+        return self.phase is PodPhase.FAILED and not self.started and not self.disrupted_by_pod_gc
+
+    @property
+    def disrupted_by_pod_gc(self) -> bool:
+        """PodGC sets phase Failed itself: that is not the kubelet's word."""
+        return self.disruption == "DeletionByPodGC"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A true condition of a KubeJob: `FailureTarget`, `Failed`, `Suspended` ..."""
+
+    type: str
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSettings:
+    """What settling needs of the job type, frozen at launch: a changed JobQueue does not touch it."""
+
+    lock_ms: int = 60_000
+    timeout_s: float = 3600.0
+    start_timeout_s: float = 600.0
+    graph_timeout_s: float = 60.0
+    give_back_max: int = 20
+    give_back_delay_ms: int = 5_000
+    permanent_exit_codes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of a job: what its claim fixed. Exact ids, as the producer wrote them."""
+
+    jobqueue: str
+    """`<namespace>/<name>` of the JobQueue; locally `local/<name>`."""
+    prefix: str
+    queue: str
+    job_id: str
+    job_name: str
+    token: str
+    """T of the protocol: `bullpen/<installation>/<uuid>`."""
+    number: int = 1
+    """attemptsMade + 1 at the claim; for people, never for identity."""
+    settings: AttemptSettings = field(default_factory=AttemptSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class KubeJobSeen:
+    """One attempt as its launcher knows it: a KubeJob and its pods, or a folder and its process."""
+
+    name: str
+    attempt: Attempt
+    created_at: datetime
+    recorded: bool = False
+    deleting: bool = False
+    suspended: bool = False
+    conditions: tuple[Condition, ...] = ()
+    pods: tuple[PodSeen, ...] = ()
+
+    def pod(self, uid: str) -> PodSeen | None:
+        """Return the pod with this uid."""
+        return next((pod for pod in self.pods if pod.uid == uid), None)

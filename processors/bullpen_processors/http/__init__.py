@@ -1,0 +1,1 @@
+"""Job types over recorded HTTP exchanges."""

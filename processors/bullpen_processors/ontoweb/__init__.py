@@ -1,0 +1,1 @@
+"""OntoWeb-PT's vocabulary and IRIs, shared by its five job types."""

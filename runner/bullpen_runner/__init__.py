@@ -1,0 +1,1 @@
+"""The runner: one assignment, one finish."""
