@@ -1,0 +1,28 @@
+"""What was skipped because this machine lacks a part is said at the end, by name and count."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from support import MISSING
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """List the parts that were missing and how many tests each one cost; with xdist, over all its processes."""
+    missing = Counter(filter(None, map(_missing_part, terminalreporter.getreports("skipped"))))
+    if not missing:
+        return
+    terminalreporter.section("parts not on this machine", sep="=", yellow=True)
+    for part, count in sorted(missing.items()):
+        terminalreporter.line(f"{count:5d} tests skipped without {part}", yellow=True)
+    terminalreporter.line("Under CI=true each of these fails instead.")
+
+
+def _missing_part(report: pytest.TestReport | pytest.CollectReport) -> str | None:
+    """Read the reason of a skip; None when it was skipped for a reason of its own."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    _, found, part = reason.partition(MISSING)
+    return part if found else None
