@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from bullpen_operator.model import JobType
 from bullpen_operator.seen import Attempt, KubeJobSeen
+from bullpen_protocol.bullmq import Claimed, Empty, Finish, HoldResult, Job
 
 
 class LaunchError(Exception):
@@ -64,5 +66,77 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds."""
 
+    def now(self) -> datetime:
+        """Wall-clock time, to be compared with what other machines wrote."""
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+
+
+class Queue(Protocol):
+    """One BullMQ queue: the part of bullpen_protocol.bullmq.AsyncQueue that the operator uses.
+
+    Every method may raise RedisAwayError; finishes raise QueueError when the fence is another's.
+    """
+
+    async def claim(self, token: str, lock_ms: int, *, limiter: tuple[int, int] | None = None) -> Claimed | Empty:
+        """Move the next job to active under *token*."""
+
+    async def hold(self, job_id: str, token: str, fence: str, lock_ms: int) -> HoldResult:
+        """Bind, renew or re-own."""
+
+    async def load(self, job_id: str) -> Job | None:
+        """Read a job's hash."""
+
+    async def is_active(self, job_id: str) -> bool:
+        """Whether the job is in the active list."""
+
+    async def lock(self, job_id: str) -> str | None:
+        """Read the lock's value; None: there is none."""
+
+    async def active_ids(self) -> Sequence[str]:
+        """Every job of the active list."""
+
+    async def complete(
+        self, job: Job, token: str, value_json: str, *, fields: Mapping[str, str] | None = None
+    ) -> Finish:
+        """Finish with a value."""
+
+    async def fail(
+        self,
+        job: Job,
+        token: str,
+        reason: str,
+        stack: Sequence[str] | str,
+        *,
+        unrecoverable: bool = False,
+        fields: Mapping[str, str] | None = None,
+    ) -> Finish:
+        """Finish with a failure; retries and backoff as the producer asked, unless *unrecoverable*."""
+
+    async def give_back(
+        self, job: Job, token: str, delay_ms: int, *, fields: Mapping[str, str] | None = None
+    ) -> None:
+        """Return the job to the queue without spending an attempt."""
+
+    async def stalled(self, max_stalled: int, interval_ms: int, *, spare: Sequence[str] = ()) -> Sequence[str]:
+        """Run BullMQ's stalled check over all active jobs but those of *spare*."""
+
+    async def advance(self, job: Job) -> None:
+        """Produce the next job of the scheduler or legacy repeat that made *job*; twice is once."""
+
+    async def counts(self) -> Mapping[str, int]:
+        """Jobs by state."""
+
+    async def now_ms(self) -> int:
+        """Time of Redis."""
+
+
+class Server(Protocol):
+    """One Redis."""
+
+    def queue(self, name: str, prefix: str) -> Queue:
+        """Return the queue of this name."""
+
+    async def wait_any(self, queues: Sequence[Queue], timeout_s: float) -> Queue | None:
+        """Block until one of *queues* has work; None: none had. May be cancelled (a wake-up may then be lost)."""
