@@ -1,0 +1,42 @@
+# Every target runs the doctor first and brings .venv in line with uv.lock; the logic is in scripts/.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help doctor demo test check e2e soak bench-start bench-local
+# Node and Java may be wheels in .venv; what the machine has comes first.
+export PATH := $(PATH):$(CURDIR)/.venv/bin
+READY = @sh scripts/python.sh scripts/ready.py $@
+RUN = .venv/bin/python
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):  ## /\1@/p' $(MAKEFILE_LIST) | awk -F@ '{printf "make %-12s %s\n", $$1, $$2}'
+
+doctor:  ## say what this machine has and lacks, with the command that mends it
+	@sh scripts/python.sh scripts/doctor.py
+
+demo:  ## run jobs on this machine and show what became of them (< 60 s; needs no Node, Java, Docker or root)
+	$(READY)
+	@$(RUN) scripts/demo.py
+
+test:  ## run all tests but those that need a cluster (<= 12 minutes on 2 cores)
+	$(READY)
+	@$(RUN) -m pytest -n 2 --dist loadgroup -m "not cluster and not soak" tests/unit tests/integration tests/contracts $(ARGS)
+
+check:  ## everything static: format, lint, types, imports, lock, generated files, licences
+	$(READY)
+	@$(RUN) scripts/check.py
+
+e2e:  ## run the scenarios on a kind cluster (<= 12 minutes on a ready host)
+	$(READY)
+	@$(RUN) -m pytest tests/e2e $(ARGS)
+
+soak:  ## 10,000 jobs while the operator and runners are killed -9 every few seconds
+	$(READY)
+	@$(RUN) -m pytest -m soak tests $(ARGS)
+
+bench-start:  ## process start to a processor's first line, beside `import redis` alone
+	$(READY)
+	@$(RUN) tests/bench/start.py
+
+bench-local:  ## claims/s and finishes/s beside a Node worker, add to start, memory of the operator
+	$(READY)
+	@$(RUN) tests/bench/local.py

@@ -1,0 +1,43 @@
+"""Refuse text that ties the repository to one machine: hosts of package registries, paths of somebody's disk.
+
+uv.lock names the public index and is left out; so is this file, which holds the patterns.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Final
+
+import doctor
+
+HOSTS: Final = (
+    r"pypi\.org",
+    r"pythonhosted\.org",
+    r"registry\.npmjs\.org",
+    r"registry\.yarnpkg\.com",
+    r"repo[0-9]*\.maven\.",
+    r"proxy\.golang\.org",
+    r"(deb|security)\.debian\.org",
+    r"static\.crates\.io",
+)
+PATHS: Final = (
+    r"/root/",
+    r"/work/(main|shared)",
+    r"/home/[a-z]+/",
+    r"/Users/[a-z]+/",
+    r"/opt/wheels",
+    r"kind-offline/",
+)
+
+
+def main() -> int:
+    """Print each line that holds such text."""
+    command = ["git", "grep", "-nIE", "|".join((*HOSTS, *PATHS)), "--", ".", ":!uv.lock", ":!scripts/committed.py"]
+    found = subprocess.run(command, cwd=doctor.ROOT, capture_output=True, text=True, check=False)
+    print(found.stdout + found.stderr, end="")
+    return 0 if found.returncode == 1 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
