@@ -1,0 +1,216 @@
+"""The shape of a pod: one attempt of a job type becomes one KubeJob. Pure; knows no client and no clock."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from bullpen_operator import naming
+from bullpen_operator.model import EnvVar, JobType
+from bullpen_operator.patching import PatchError, merge
+from bullpen_operator.podrules import RUNNER, check
+from bullpen_operator.ports import ConfigurationFaultError
+from bullpen_operator.seen import Attempt, AttemptSettings
+from bullpen_protocol.assignment import VARIABLES, Assignment, ExitCode
+
+TTL_S: Final = 2 * 3600
+"""Life of an ended KubeJob: long enough for every audit to have recorded it, and for people to read its logs."""
+DEADLINE_GRACE_S: Final = 120
+"""By how much Kubernetes' own deadline comes after ours: the runner's timer speaks first and knows more."""
+SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+SCRATCH: Final = "/tmp"  # noqa: S108 - an emptyDir of the pod's own
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the attempts of one JobQueue run, and which Secret leads them to Redis."""
+
+    namespace: str
+    jobqueue: str
+    installation: str
+    redis_secret: str
+    default_image: str | None = None
+    """For job types that name no image: the runner with the built-in processors."""
+    image_pull_policy: str | None = None
+    image_pull_secrets: tuple[str, ...] = ()
+
+
+def kube_job(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[str, Any]:
+    """Render the KubeJob of *attempt*.
+
+    Raises:
+        ConfigurationFaultError: the job type can't be rendered, or asks for what no attempt may have.
+    """
+    labels = labels_of(attempt, placement)
+    settings = attempt.settings
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": naming.kube_job_name(attempt.queue, attempt.job_id, attempt.token),
+            "namespace": placement.namespace,
+            "labels": labels,
+            "annotations": {naming.ANNOTATION_ATTEMPT: attempt_to_text(attempt)},
+        },
+        "spec": {
+            "backoffLimit": 0,  # BullMQ alone retries
+            "completions": 1,
+            "parallelism": 1,
+            # A second pod (the node is lost, the KubeJob was suspended) only after the first has really ended.
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {"rules": _verdict_rules()},
+            "activeDeadlineSeconds": math.ceil(settings.timeout_s + settings.start_timeout_s + DEADLINE_GRACE_S),
+            "ttlSecondsAfterFinished": TTL_S,
+            "template": _template(attempt, job_type, placement, labels),
+        },
+    }
+
+
+def labels_of(attempt: Attempt, placement: Placement) -> dict[str, str]:
+    """Labels of KubeJob and pod: `kubectl logs -l bullpen.dev/queue=mails,bullpen.dev/job-id=7`."""
+    return {
+        naming.MANAGED_BY[0]: naming.MANAGED_BY[1],
+        naming.LABEL_INSTALLATION: placement.installation,
+        naming.LABEL_JOBQUEUE: naming.label_value(placement.jobqueue),
+        naming.LABEL_QUEUE: naming.label_value(attempt.queue),
+        naming.LABEL_JOB_TYPE: naming.label_value(attempt.job_name),
+        naming.LABEL_JOB_ID: naming.label_value(attempt.job_id),
+    }
+
+
+def attempt_to_text(attempt: Attempt) -> str:
+    """Render for the annotation; ASCII only, so that any id survives any client."""
+    return json.dumps(asdict(attempt), sort_keys=True)
+
+
+def attempt_from_text(text: str) -> Attempt | None:
+    """Read the annotation back; None for anything that is not one (an older or newer operator, a hand-made object)."""
+    try:
+        fields = json.loads(text)
+        settings = fields.pop("settings")
+        codes = tuple(settings.pop("permanent_exit_codes"))
+        return Attempt(**fields, settings=AttemptSettings(**settings, permanent_exit_codes=codes))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _verdict_rules() -> list[dict[str, Any]]:
+    """FailJob only, ordered: the first match is written into the KubeJob's conditions, where it outlives the pod.
+
+    No Ignore rule: it would start a second pod behind BullMQ's back.
+    """
+    ours = (ExitCode.BAD_ASSIGNMENT, ExitCode.SOFTWARE, ExitCode.GIVE_BACK, ExitCode.SUPERSEDED)
+    return [
+        {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        _exit_codes("In", ExitCode.OUT_OF_MEMORY),
+        _exit_codes("In", ExitCode.TERMINATED),
+        _exit_codes("In", *ours),
+        _exit_codes("NotIn", ExitCode.COMPLETED),
+    ]
+
+
+def _exit_codes(operator: str, *codes: ExitCode) -> dict[str, Any]:
+    values = sorted(int(code) for code in codes)
+    return {"action": "FailJob", "onExitCodes": {"containerName": RUNNER, "operator": operator, "values": values}}
+
+
+def _template(attempt: Attempt, job_type: JobType, placement: Placement, labels: dict[str, str]) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "metadata": {"annotations": {SAFE_TO_EVICT: "false"}},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [_container(attempt, job_type, placement)],
+            "volumes": [{"name": "scratch", "emptyDir": {}}],
+        },
+    }
+    if placement.image_pull_secrets:
+        base["spec"]["imagePullSecrets"] = [{"name": name} for name in placement.image_pull_secrets]
+    try:
+        template = merge(base, job_type.pod_template)
+    except PatchError as error:
+        raise ConfigurationFaultError(f"job type {job_type.name!r}: {error}") from error
+    check(template, base, job_type.name)
+    metadata = template["metadata"]
+    metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
+    # A pod can outlive its KubeJob (deleted by hand): it must still say whose it is.
+    own = {naming.ANNOTATION_ATTEMPT: attempt_to_text(attempt)}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), **own}
+    return template
+
+
+def _container(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[str, Any]:
+    image = job_type.image or placement.default_image
+    if not image:
+        raise ConfigurationFaultError(
+            f"job type {job_type.name!r} names no image; set image in the job type, in defaults, or in the chart"
+        )
+    container: dict[str, Any] = {
+        "name": RUNNER,
+        "image": image,
+        "env": _environment(attempt, job_type, placement),
+        "resources": job_type.resources.model_dump(by_alias=True, exclude_none=True),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "scratch", "mountPath": SCRATCH}],
+    }
+    if placement.image_pull_policy:
+        container["imagePullPolicy"] = placement.image_pull_policy
+    return container
+
+
+def _environment(attempt: Attempt, job_type: JobType, placement: Placement) -> list[dict[str, Any]]:
+    plain = Assignment(
+        redis_url="",
+        pod_uid="",
+        prefix=attempt.prefix,
+        queue=attempt.queue,
+        job_id=attempt.job_id,
+        token=attempt.token,
+        processor=job_type.processor or attempt.job_name,
+        lock_ms=attempt.settings.lock_ms,
+        timeout_s=attempt.settings.timeout_s,
+        attempt=attempt.number,
+        graph_timeout_s=attempt.settings.graph_timeout_s,
+        settings=job_type.settings,
+    ).to_environment()
+    referenced = _references(job_type, placement)
+    values = [{"name": name, "value": _literal(value)} for name, value in plain.items() if name not in referenced]
+    sources = [{"name": name, "valueFrom": source} for name, source in referenced.items()]
+    return [*values, *sources, {"name": "HOME", "value": SCRATCH}, *map(_variable, job_type.env)]
+
+
+def _literal(value: str) -> str:
+    # Kubernetes expands $(NAME) in values of variables; a doubled $ is a plain one.
+    return value.replace("$", "$$")
+
+
+def _references(job_type: JobType, placement: Placement) -> dict[str, Any]:
+    sources: dict[str, Any] = {
+        VARIABLES["pod_uid"]: {"fieldRef": {"fieldPath": "metadata.uid"}},
+        VARIABLES["redis_url"]: _secret_key(placement.redis_secret, "url"),
+        VARIABLES["redis_ca"]: _secret_key(placement.redis_secret, "ca.crt", optional=True),
+    }
+    if job_type.graph is not None:
+        secret = job_type.graph.secret_ref.name
+        sources[VARIABLES["graph_url"]] = _secret_key(secret, "url")
+        sources[VARIABLES["graph_update_url"]] = _secret_key(secret, "updateUrl", optional=True)
+        sources[VARIABLES["graph_username"]] = _secret_key(secret, "username", optional=True)
+        sources[VARIABLES["graph_password"]] = _secret_key(secret, "password", optional=True)
+    return sources
+
+
+def _secret_key(secret: str, key: str, *, optional: bool = False) -> Mapping[str, Any]:
+    return {"secretKeyRef": {"name": secret, "key": key} | ({"optional": True} if optional else {})}
+
+
+def _variable(variable: EnvVar) -> dict[str, Any]:
+    return variable.model_dump(by_alias=True, exclude_none=True)

@@ -1,0 +1,85 @@
+"""Pods and KubeJobs of one namespace as they change, shared by the launchers of all its JobQueues."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Final
+
+from bullpen_operator import naming
+from bullpen_operator.kube import KubeApi, batch, core
+from bullpen_operator.reflector import Pace, Reflector
+from bullpen_operator.seen import KubeJobSeen
+from bullpen_operator.seen_from import OwnedPod, attempt_seen, kube_job_seen, owned_pod
+
+OURS: Final = naming.LABEL_INSTALLATION
+"""Selects every KubeJob and pod that a Bullpen made."""
+
+
+class NamespaceMirror:
+    """Two reflectors, joined: what changes is told to the installation that it belongs to."""
+
+    def __init__(self, api: KubeApi, namespace: str, pace: Pace | None = None) -> None:
+        self._kube_jobs = Reflector(api, batch(namespace), OURS, kube_job_seen, self._kube_job_changed, pace)
+        self._pods = Reflector(api, core(namespace, "pods"), OURS, owned_pod, self._pod_changed, pace)
+        self._family: dict[str, dict[str, OwnedPod]] = {}
+        self._news: dict[str, _News] = {}
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the slower of both was last heard."""
+        return max(self._kube_jobs.age_s, self._pods.age_s)
+
+    async def run(self) -> None:
+        """Mirror until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pods.run())
+            group.create_task(self._kube_jobs.run())
+
+    async def changes(self, installation: str) -> AsyncIterator[KubeJobSeen]:
+        """Attempts of *installation* as they change; several changes of one may come as its latest state."""
+        news = self._news.setdefault(installation, _News())
+        while True:
+            name, last = await news.next()
+            seen = attempt_seen(self._kube_jobs.objects.get(name), tuple(self._family.get(name, {}).values()))
+            yield seen or replace(last, deleting=True, pods=())
+
+    def _kube_job_changed(self, seen: KubeJobSeen) -> None:
+        self._tell(seen)
+
+    def _pod_changed(self, seen: OwnedPod) -> None:
+        family = self._family.setdefault(seen.kube_job, {})
+        if seen.pod.name in self._pods.objects:
+            family[seen.pod.name] = seen
+        else:
+            family.pop(seen.pod.name, None)
+            if not family:
+                del self._family[seen.kube_job]
+        owner = self._kube_jobs.objects.get(seen.kube_job) or seen.orphan
+        if owner is not None:
+            self._tell(owner)
+
+    def _tell(self, seen: KubeJobSeen) -> None:
+        news = self._news.get(naming.installation_of(seen.attempt.token))
+        if news is not None:
+            news.add(seen)
+
+
+class _News:
+    """Names that changed, each once: a listener that lags costs no more memory than there are attempts."""
+
+    def __init__(self) -> None:
+        self._changed: dict[str, KubeJobSeen] = {}
+        self._some = asyncio.Event()
+
+    def add(self, seen: KubeJobSeen) -> None:
+        self._changed[seen.name] = seen
+        self._some.set()
+
+    async def next(self) -> tuple[str, KubeJobSeen]:
+        while not self._changed:
+            self._some.clear()
+            await self._some.wait()
+        name = next(iter(self._changed))
+        return name, self._changed.pop(name)

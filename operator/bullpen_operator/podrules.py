@@ -1,0 +1,92 @@
+"""What a podTemplate may not do to an attempt's pod. Pure.
+
+Whoever may create a JobQueue must not come to own the node or the namespace by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from bullpen_operator.ports import ConfigurationFaultError
+
+RUNNER: Final = "runner"
+"""Name of the main container: a podTemplate patches it by this name."""
+
+_OURS: Final = "BULLPEN_"
+_HOST_NAMESPACES: Final = ("hostNetwork", "hostPID", "hostIPC")
+
+
+def check(template: Mapping[str, Any], base: Mapping[str, Any], job_type: str) -> None:
+    """Refuse a merged pod template that reaches for the host, or breaks what the protocol of an attempt needs.
+
+    Raises:
+        ConfigurationFaultError: one sentence with the field and what to do.
+    """
+    try:
+        complaint = next(_complaints(template.get("spec") or {}, base["spec"]), None)
+    except (AttributeError, TypeError, KeyError):
+        complaint = "is not shaped like a pod template; compare it with `kubectl explain pod.spec`"
+    if complaint is not None:
+        raise ConfigurationFaultError(f"job type {job_type!r}: podTemplate {complaint}")
+
+
+def _complaints(spec: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
+    yield from _host(spec)
+    yield from _account(spec)
+    yield from _protocol(spec, base)
+    for container in _containers(spec):
+        yield from _container(container)
+
+
+def _host(spec: Mapping[str, Any]) -> Iterator[str]:
+    for name in _HOST_NAMESPACES:
+        if spec.get(name):
+            yield f"sets {name}; pods of jobs never share the host's namespaces: remove it"
+    for volume in spec.get("volumes") or ():
+        if "hostPath" in volume:
+            yield f"mounts a hostPath (volume {volume.get('name')!r}); use emptyDir or a PersistentVolumeClaim"
+    if _host_process(spec):
+        yield "sets windowsOptions.hostProcess; pods of jobs never run as the host: remove it"
+
+
+def _account(spec: Mapping[str, Any]) -> Iterator[str]:
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+    if account != "default":
+        yield f"names the ServiceAccount {account!r}; runners need no Kubernetes API: remove it"
+    if spec.get("automountServiceAccountToken") is not False:
+        yield "mounts a ServiceAccount token; runners need no Kubernetes API: remove automountServiceAccountToken"
+
+
+def _protocol(spec: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
+    if spec.get("restartPolicy") != "Never":
+        yield "changes restartPolicy; BullMQ alone retries: remove it"
+    runner = next((c for c in spec.get("containers") or () if c.get("name") == RUNNER), None)
+    if runner is None:
+        yield f"removes the container {RUNNER!r}, which runs the job: patch it by that name instead"
+        return
+    if _own_variables(runner) != _own_variables(base["containers"][0]):
+        yield f"sets a variable whose name starts with {_OURS}; these are the operator's own: choose another name"
+
+
+def _container(container: Mapping[str, Any]) -> Iterator[str]:
+    context = container.get("securityContext") or {}
+    name = container.get("name")
+    if context.get("privileged"):
+        yield f"makes the container {name!r} privileged; pods of jobs never are: remove it"
+    if _host_process(container):
+        yield f"makes the container {name!r} a hostProcess; pods of jobs never are: remove it"
+
+
+def _host_process(holder: Mapping[str, Any]) -> bool:
+    context = holder.get("securityContext") or {}
+    return bool((context.get("windowsOptions") or {}).get("hostProcess"))
+
+
+def _containers(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for kind in ("initContainers", "containers", "ephemeralContainers"):
+        yield from spec.get(kind) or ()
+
+
+def _own_variables(container: Mapping[str, Any]) -> list[Any]:
+    return [variable for variable in container.get("env") or () if str(variable.get("name")).startswith(_OURS)]
