@@ -36,7 +36,7 @@ JOB_TYPE = JobType(name="resize")
 async def until(look: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:
     """Look until *holds*; what was seen then."""
     async with asyncio.timeout(PATIENCE_S):
-        while not holds(seen := await look()):
+        while not holds(seen := await look()):  # noqa: ASYNC110 - it has no events
             await asyncio.sleep(0.01)
     return seen
 
