@@ -69,12 +69,13 @@ def stamped() -> tuple[str, set[str]]:
 def sync(groups: set[str]) -> None:
     """Bring .venv in line with the lock, with *groups* besides `dev`."""
     uv = doctor.find_uv() or install_uv()
-    command = [uv, "sync", "--frozen", "--inexact", "--reinstall-package", "bullpen", "--python", sys.executable]
+    command = [uv, "sync", "--quiet", "--frozen", "--inexact", "--python", sys.executable]
+    command += ["--reinstall-package", "bullpen"]  # its build hook lays down files that git does not hold
     environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
     environment |= {"UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(doctor.VENV)}
     for group in sorted(groups):
         command += ["--group", group]
-    print("bringing .venv in line with uv.lock", flush=True)
+    print("bringing .venv in line with uv.lock (up to a minute the first time)", flush=True)
     subprocess.run(command, cwd=doctor.ROOT, env=environment, check=True)
 
 
