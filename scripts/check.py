@@ -43,7 +43,7 @@ def main(names: list[str]) -> int:
     """Run the checks; 1 when one fails."""
     results = [passes(name, command) for name, command in checks() if not names or name in names]
     print(f"{results.count(True)} checks passed, {results.count(False)} failed")
-    return 0 if all(results) else 1
+    return 0 if results and all(results) else 1
 
 
 if __name__ == "__main__":

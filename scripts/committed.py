@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
-import doctor
+ROOT: Final = Path(__file__).resolve().parent.parent
 
 HOSTS: Final = (
     r"pypi\.org",
@@ -31,10 +32,10 @@ PATHS: Final = (
 )
 
 
-def main() -> int:
-    """Print each line that holds such text."""
+def main(tree: Path = ROOT) -> int:
+    """Print each line of what git holds in *tree* that has such text; 1 when there is one."""
     command = ["git", "grep", "-nIE", "|".join((*HOSTS, *PATHS)), "--", ".", ":!uv.lock", ":!scripts/committed.py"]
-    found = subprocess.run(command, cwd=doctor.ROOT, capture_output=True, text=True, check=False)
+    found = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
     print(found.stdout + found.stderr, end="")
     return 0 if found.returncode == 1 else 1
 

@@ -17,7 +17,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         return
     terminalreporter.section("parts not on this machine", sep="=", yellow=True)
     for part, count in sorted(missing.items()):
-        terminalreporter.line(f"{count:5d} tests skipped without {part}", yellow=True)
+        terminalreporter.line(f"{count:5d} skipped without {part}", yellow=True)
     terminalreporter.line("Under CI=true each of these fails instead.")
 
 

@@ -44,5 +44,5 @@ def test_the_summary_counts_what_was_skipped_by_part_over_all_processes(
     """)
     result = pytester.runpytest_subprocess("-n2", "-p", "no:cacheprovider")
     result.assert_outcomes(skipped=4)
-    result.stdout.fnmatch_lines(["*parts not on this machine*", "    3 tests skipped without node (install it)"])
+    result.stdout.fnmatch_lines(["*parts not on this machine*", "    3 skipped without node (install it)"])
     result.stdout.no_fnmatch_line("*without not today*")
