@@ -11,10 +11,11 @@ StoreAccessError: the configuration is wrong, no attempt is spent. Nothing here 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from bullpen_processors.api import Quads, UpdateText
 from bullpen_protocol.assignment import Assignment, AssignmentError
@@ -55,6 +56,9 @@ PROBE: Final = b"INSERT DATA { GRAPH %b { %b } } ; DELETE DATA { GRAPH %b { %b }
 
 NO_TRANSACTIONS: Final = frozenset({404, 405, 501})
 
+Fence: TypeAlias = Callable[[], float | None]
+"""Raises when a write may not be made; may return until when (`time.monotonic`) it may."""
+
 _REPOSITORY: Final = re.compile(r"/repositories/[^/]+/?$")
 _STATEMENTS: Final = re.compile(r"(/repositories/[^/]+)/statements$")
 _DIGITS: Final = re.compile(r"\d+")
@@ -89,11 +93,11 @@ class GraphStore:
         except UnwritableError as error:
             raise StoreRefusedError(str(error)) from error
 
-    def write(self, prepared: PreparedWrite, timeout_s: float, fence: Callable[[], None] | None = None) -> int:
+    def write(self, prepared: PreparedWrite, timeout_s: float, fence: Fence | None = None) -> int:
         """Write all of *prepared* or nothing, in one try; returns the store's status, 200 to 299.
 
         *timeout_s* bounds each request. *fence* is called right before the request that makes the write visible (the
-        only one, or a transaction's COMMIT) and stops it by raising.
+        only one, or a transaction's COMMIT) and stops it by raising; the time that it returns bounds that request too.
         """
         try:
             return self.write_once(prepared, timeout_s, fence)
@@ -102,15 +106,14 @@ class GraphStore:
                 raise StoreRefusedError(f"{error}; it said so {ALIKE} times and takes other writes") from error
             raise
 
-    def write_once(self, prepared: PreparedWrite, timeout_s: float, fence: Callable[[], None] | None = None) -> int:
+    def write_once(self, prepared: PreparedWrite, timeout_s: float, fence: Fence | None = None) -> int:
         """Write as `write` does, but let every 5xx count as passing."""
         if prepared.parts and prepared.size > ONE_BODY_BYTES:
             transaction = self._begin(timeout_s)
             if transaction is not None:
                 return transaction.write(prepared, fence)
         body = prepared.one_body()
-        if fence is not None:
-            fence()
+        timeout_s = _held(fence, timeout_s)
         return _sent(self.endpoint, "POST", body, UPDATE, timeout_s=timeout_s).status
 
     def _begin(self, timeout_s: float) -> Transaction | None:
@@ -148,23 +151,35 @@ class Transaction:
     endpoint: Endpoint
     timeout_s: float
 
-    def write(self, prepared: PreparedWrite, fence: Callable[[], None] | None) -> int:
+    def write(self, prepared: PreparedWrite, fence: Fence | None) -> int:
         """Send everything and commit; whatever goes wrong, the transaction is closed."""
         try:
             if prepared.update:
                 self._put("UPDATE", prepared.update, UPDATE)
             for part in prepared.parts:
                 self._put("ADD", part.n_quads(), "application/n-quads; charset=utf-8")
-            if fence is not None:
-                fence()
-            return self._put("COMMIT").status
+            return self._put("COMMIT", timeout_s=_held(fence, self.timeout_s)).status
         except BaseException:
             with suppress(StoreError):
                 self.endpoint.send("DELETE", timeout_s=min(self.timeout_s, 10.0))
             raise
 
-    def _put(self, action: str, body: bytes = b"", content_type: str | None = None) -> Answer:
-        return _sent(self.endpoint, "PUT", body, content_type, {"action": action}, timeout_s=self.timeout_s)
+    def _put(
+        self, action: str, body: bytes = b"", content_type: str | None = None, timeout_s: float | None = None
+    ) -> Answer:
+        timeout_s = self.timeout_s if timeout_s is None else timeout_s
+        return _sent(self.endpoint, "PUT", body, content_type, {"action": action}, timeout_s=timeout_s)
+
+
+def _held(fence: Fence | None, timeout_s: float) -> float:
+    """Call *fence*; return what is left of *timeout_s* while it holds."""
+    until = fence() if fence is not None else None
+    if until is None:
+        return timeout_s
+    left = until - time.monotonic()
+    if left <= 0:  # this process was stopped in between
+        raise StoreAwayError("the job's lock ran out before the write was sent")
+    return min(timeout_s, left)
 
 
 def _sent(

@@ -1,0 +1,86 @@
+"""`python -m bullpen_runner`: one assignment from the environment, one attempt, one exit code.
+
+The child is forked before anything heavy is imported: it imports the processor while the supervisor imports redis.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Final, NoReturn
+
+from bullpen_protocol.assignment import Assignment, AssignmentError, ExitCode, RunnerOutcome, TerminationMessage
+from bullpen_runner.endings import Ending, write_message
+from bullpen_runner.log import Log
+from bullpen_runner.loop import Loop, Signals, Stopped
+from bullpen_runner.process import Child, spawn
+
+DEFAULT_TERMINATION_LOG: Final = "/dev/termination-log"
+
+
+def main() -> int:
+    """Run the attempt; returns the exit code."""
+    try:
+        assignment = Assignment.from_environment(os.environ)
+    except AssignmentError as error:
+        return _bad_assignment(str(error))
+    log = Log(assignment, os.environ)
+    try:
+        loop = Loop()
+        signals = Signals(loop)
+        child = spawn(lambda channel, supervisor: _run_child(channel, supervisor, assignment, log))
+        ending = _supervise(assignment, child, loop, signals, log)
+    except Stopped:  # so early that nobody was there to take it
+        ending = Ending(ExitCode.TERMINATED, TerminationMessage(RunnerOutcome.TERMINATED, "SIGTERM came at the start"))
+    except Exception as error:  # noqa: BLE001 - the runner itself broke: the job must not pay for it
+        ending = _broken(error, log)
+    return _leave(ending, assignment, log)
+
+
+def _run_child(channel: socket.socket, supervisor: int, assignment: Assignment, log: Log) -> NoReturn:
+    from bullpen_runner.child import run  # noqa: PLC0415 - in the child only
+
+    run(channel, supervisor, assignment.processor, assignment.settings, log.level)
+
+
+def _supervise(assignment: Assignment, child: Child, loop: Loop, signals: Signals, log: Log) -> Ending:
+    try:
+        from bullpen_protocol.bullmq import SyncQueue, connect  # noqa: PLC0415 - after the fork
+        from bullpen_runner.supervisor import Supervisor  # noqa: PLC0415 - after the fork
+
+        client = connect(assignment.redis_url, ca=assignment.redis_ca)
+        queue = SyncQueue(client, queue=assignment.queue, prefix=assignment.prefix)
+        return Supervisor(assignment, child, loop, signals, log).run(queue)
+    finally:
+        child.kill()
+
+
+def _broken(error: Exception, log: Log) -> Ending:
+    from bullpen_runner.failure import reason_of, stack_of  # noqa: PLC0415 - rarely needed
+
+    log.error("the runner broke", stack=stack_of(error, ours=True))
+    return Ending(
+        ExitCode.SOFTWARE, TerminationMessage(RunnerOutcome.GIVE_BACK, f"the runner broke: {reason_of(error)}")
+    )
+
+
+def _leave(ending: Ending, assignment: Assignment, log: Log) -> int:
+    if ending.message is not None:
+        log.info("ended", code=int(ending.code), outcome=ending.message.outcome.value, reason=ending.message.reason)
+        write_message(assignment.termination_log, ending.message)
+    return int(ending.code)
+
+
+def _bad_assignment(reason: str) -> int:
+    """Say what is wrong where an operator and a person find it; there is no log without an assignment."""
+    message = TerminationMessage(RunnerOutcome.GIVE_BACK, reason)
+    write_message(os.environ.get("BULLPEN_TERMINATION_LOG") or DEFAULT_TERMINATION_LOG, message)
+    sys.stderr.write(f"bullpen_runner: {reason}\n")
+    return int(ExitCode.BAD_ASSIGNMENT)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # at once: no finalizer of a library delays the end of a pod
