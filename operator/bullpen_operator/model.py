@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from bullpen_operator.seen import AttemptSettings
@@ -55,13 +55,15 @@ def _checked_quantity(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0))]
-Quantity = Annotated[str, BeforeValidator(_checked_quantity)]
+Quantity = Annotated[str, BeforeValidator(_checked_quantity), WithJsonSchema({"type": "string", "format": "quantity"})]
 NonEmpty = Annotated[str, Field(min_length=1, max_length=253)]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
+    )
 
 
 class SecretRef(_Model):
@@ -134,7 +136,7 @@ class ValueFrom(_Model):
 class EnvVar(_Model):
     """A variable of the runner's environment."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253)]
     value: str | None = None
     value_from: ValueFrom | None = None
 
@@ -162,7 +164,7 @@ class _JobSettings(_Model):
     give_back: GiveBack = GiveBack()
     pod_template: dict[str, Any] = {}
     """Strategic merge patch of the pod template."""
-    env: tuple[EnvVar, ...] = ()
+    env: Annotated[tuple[EnvVar, ...], Field(max_length=200)] = ()
     graph: Graph | None = None
 
 
