@@ -23,6 +23,8 @@ from bullpen_operator.seen import Attempt, AttemptSettings, KubeJobSeen, PodPhas
 NODE: Final = "local"
 LOST_SHIM: Final = "ContainerStatusUnknown"
 """What the kubelet says of a container whose end it did not see."""
+CANNOT_START: Final = "StartError"
+"""What the kubelet says of a container whose program can't be run: a fault of the configuration."""
 _MESSAGE_LIMIT: Final = 4096
 
 
@@ -175,10 +177,13 @@ class AttemptFolder:
             node_ready=True,
             deleting=(self.path / "deleting").exists(),
             started=started,
-            terminated=self._terminated(body) if body else None,
+            # A container that never was has no end; only that it can't be started is said of it.
+            terminated=self._terminated(body) if started or body.get("reason") == CANNOT_START else None,
         )
 
-    def _terminated(self, body: Mapping[str, Any]) -> Terminated:
+    def _terminated(self, body: Mapping[str, Any]) -> Terminated | None:
+        if not body:
+            return None
         message = processes.read(str(self.path / "termination-log"), _MESSAGE_LIMIT).decode(errors="replace")
         return Terminated(
             int(body["exit_code"]), str(body["reason"]), message or str(body["message"]), int(body["signal"])
@@ -206,7 +211,7 @@ class AttemptFolder:
         """Say that the runner could not be started, unless it was after all."""
         with self._try_lock(fcntl.LOCK_EX) as alone:
             if alone and self.exists and not self.started:
-                self.write_exit("StartError", message, started=False)
+                self.write_exit("NotStarted", message, started=False)
 
     def write_exit(self, reason: str, message: str, *, started: bool) -> None:
         """Write the last word in a shim's stead."""

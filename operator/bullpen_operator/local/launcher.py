@@ -4,34 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import os
 import shutil
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bullpen_operator.local import processes
 from bullpen_operator.local.folder import AttemptFolder, Limits
+from bullpen_operator.local.shims import Shims
 from bullpen_operator.model import JobType, quantity
 from bullpen_operator.naming import kube_job_name
-from bullpen_operator.ports import LaunchError, LauncherUnavailableError
+from bullpen_operator.ports import LauncherUnavailableError
 from bullpen_operator.seen import Attempt, KubeJobSeen
-
-logger = logging.getLogger(__name__)
 
 RUNNER: Final = (sys.executable, "-P", "-m", "bullpen_runner")
 """-P: the scratch directory is no place to import from."""
 KEPT_ENDED: Final = 1000
 """Folders of ended attempts that are kept for people to look into."""
-_ROOT: Final = str(Path(__file__).resolve().parents[2])
-_SHIM: Final = (
-    "-I", "-S", "-c",
-    f"import sys; sys.path.insert(0, {_ROOT!r}); from bullpen_operator.local.shim import main; main()",
-)  # fmt: skip
+
 EnvironmentOf = Callable[[Attempt, JobType, str, Path], Mapping[str, str]]
 """(attempt, job type, pod uid, folder) -> the runner's whole environment; may raise LaunchError."""
 
@@ -53,22 +44,12 @@ class LauncherSettings:
     """Let the kernel hold the limits where it can; False: always watch from outside."""
 
 
-@dataclass(slots=True)
-class _Shim:
-    """A shim that is watched; `own`: it is our child and must be waited for."""
-
-    pid: int
-    descriptor: int
-    own: bool
-
-
 @dataclass
 class LocalLauncher:
     """Starts attempts as subprocesses and finds those of an operator before this one."""
 
     settings: LauncherSettings
-    _shims: dict[str, _Shim] = field(default_factory=dict)
-    _changed: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _shims: Shims = field(default_factory=Shims)
 
     def __post_init__(self) -> None:
         """Make the folders."""
@@ -86,12 +67,12 @@ class LocalLauncher:
     async def launch(self, attempt: Attempt, job_type: JobType) -> None:
         """Start *attempt* unless its folder says that it was started before."""
         name = kube_job_name(attempt.queue, attempt.job_id, attempt.token)
-        if name in self._shims or (self._ended / name).exists():
+        if name in self._shims.names() or (self._ended / name).exists():
             return
         folder = AttemptFolder(self._live / name)
         await asyncio.to_thread(self._prepare, folder, attempt, job_type)
-        if not folder.started and name not in self._shims:
-            self._start(folder, self.settings.environment(folder.attempt, job_type, folder.pod_uid, folder.path))
+        if not folder.started and name not in self._shims.names():
+            self._shims.start(folder, self.settings.environment(attempt, job_type, folder.pod_uid, folder.path))
 
     def _prepare(self, folder: AttemptFolder, attempt: Attempt, job_type: JobType) -> None:
         try:
@@ -109,64 +90,17 @@ class LocalLauncher:
             control_groups=self.settings.control_groups,
         )
 
-    def _start(self, folder: AttemptFolder, environment: Mapping[str, str]) -> None:
-        log = str(folder.path / "output.log")
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ]
-        arguments = [sys.executable, *_SHIM, str(folder.path)]
-        try:
-            # SIGTERM waits until the shim can answer it: see shim.main
-            pid = os.posix_spawn(
-                sys.executable,
-                arguments,
-                dict(environment),
-                file_actions=actions,
-                setsid=True,
-                setsigmask=(signal.SIGTERM,),
-            )
-        except ValueError as error:
-            raise LaunchError("the job's id or name holds a NUL character, which no process can be given") from error
-        except OSError as error:
-            raise LauncherUnavailableError(f"no process can be started: {error.strerror}", 5.0) from error
-        self._watch(folder.name, pid, own=True)
-
-    def _watch(self, name: str, pid: int, *, own: bool) -> None:
-        descriptor = os.pidfd_open(pid)
-        self._shims[name] = _Shim(pid, descriptor, own)
-        asyncio.get_running_loop().add_reader(descriptor, self._shim_ended, name)
-
-    def _shim_ended(self, name: str) -> None:
-        shim = self._shims.pop(name)
-        asyncio.get_running_loop().remove_reader(shim.descriptor)
-        os.close(shim.descriptor)
-        if shim.own:
-            os.waitpid(shim.pid, 0)
-        self._changed.put_nowait(name)
-
-    def _adopt(self, folder: AttemptFolder) -> None:
-        """Watch a shim that another operator started."""
-        pid, ticks = folder.shim()
-        if folder.name in self._shims or not pid or folder.ended:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self._watch(folder.name, pid, own=False)
-            if processes.start_ticks(pid) != ticks:  # the number went to another process
-                self._shim_ended(folder.name)
-
     async def list(self) -> Sequence[KubeJobSeen]:
         """Every attempt that is not over and recorded."""
         try:
             folders = [AttemptFolder(path) for path in self._live.iterdir() if not path.name.startswith(".")]
         except OSError as error:
             raise LauncherUnavailableError(f"{self._live} can't be read: {error.strerror}") from error
-        starting = set(self._shims)
+        starting = self._shims.names()
         seen = await asyncio.to_thread(lambda: [self._see(folder, starting) for folder in folders])
         for folder, one in zip(folders, seen, strict=True):
             if one is not None:
-                self._adopt(folder)
+                self._shims.adopt(folder)
         await asyncio.to_thread(self._tidy, folders)
         return [one for one in seen if one is not None]
 
@@ -178,7 +112,7 @@ class LocalLauncher:
         for path in kept[KEPT_ENDED:]:
             shutil.rmtree(path, ignore_errors=True)
 
-    def _see(self, folder: AttemptFolder, starting: set[str]) -> KubeJobSeen | None:
+    def _see(self, folder: AttemptFolder, starting: frozenset[str]) -> KubeJobSeen | None:
         try:
             return folder.see(starting=folder.name in starting)
         except OSError as error:
@@ -186,9 +120,9 @@ class LocalLauncher:
 
     async def look(self, name: str) -> KubeJobSeen | None:
         """One attempt, from its folder."""
-        return await asyncio.to_thread(self._look, name, set(self._shims))
+        return await asyncio.to_thread(self._look, name, self._shims.names())
 
-    def _look(self, name: str, starting: set[str]) -> KubeJobSeen | None:
+    def _look(self, name: str, starting: frozenset[str]) -> KubeJobSeen | None:
         seen = self._see(AttemptFolder(self._live / name), starting)
         return seen or self._see(AttemptFolder(self._ended / name), starting)
 
@@ -196,10 +130,8 @@ class LocalLauncher:
         """Send SIGTERM, SIGKILL after the grace time; the folder goes when the end was recorded."""
         folder = AttemptFolder(self._live / name)
         folder.mark("deleting")
-        self._adopt(folder)
-        if shim := self._shims.get(name):
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(shim.descriptor, signal.SIGTERM)
+        self._shims.adopt(folder)
+        self._shims.terminate(name)
 
     async def mark_recorded(self, name: str) -> None:
         """Nothing more is to be done about this attempt; once it has ended, its folder leaves the list."""
@@ -215,17 +147,18 @@ class LocalLauncher:
             folder.path.rename(self._ended / folder.name)
 
     async def changes(self) -> AsyncIterator[KubeJobSeen]:
-        """Attempts whose process has ended, as it ends: the kernel says so, nothing is polled."""
+        """Attempts as their process starts and as it ends."""
         while True:
-            name = await self._changed.get()
-            folder = AttemptFolder(self._live / name)
-            await asyncio.to_thread(folder.fail_start, "its process ended before it could begin; see output.log")
+            name = await self._shims.changed.get()
+            await asyncio.to_thread(self._mourn, name)
             if (seen := await self.look(name)) is not None:
                 yield seen
 
+    def _mourn(self, name: str) -> None:
+        """Give an attempt an end whose shim died before it started anything."""
+        if name not in self._shims.names():
+            AttemptFolder(self._live / name).fail_start("the process ended before the runner was started")
+
     async def close(self) -> None:
         """Stop watching; processes go on."""
-        for name, shim in list(self._shims.items()):
-            asyncio.get_running_loop().remove_reader(shim.descriptor)
-            os.close(shim.descriptor)
-            del self._shims[name]
+        self._shims.close()

@@ -46,9 +46,9 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent ends; survives exec, not fork."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Have the kernel send *number* to this process when its parent ends; survives exec, not fork."""
+    _prctl(_PR_SET_PDEATHSIG, number)
 
 
 def boot_id() -> str:

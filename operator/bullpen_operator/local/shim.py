@@ -24,6 +24,8 @@ from bullpen_operator.local.limits import ControlGroup, CpuThrottle, MemoryWatch
 
 LOG_LIMIT_BYTES: Final = 10 << 20
 """What an attempt's output may take on disk, as with the kubelet; beyond it the output starts again."""
+STARTED: Final = 3
+"""Descriptor that the launcher waits on: closed once the runner is on disk and free to run."""
 _IDLE_S: Final = 5.0
 _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGCHLD})
 
@@ -31,6 +33,7 @@ _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGCHLD})
 def main() -> None:
     """Run the attempt whose folder is the only argument; its environment is the runner's."""
     folder = sys.argv[1]
+    os.set_inheritable(STARTED, False)
     lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # a second shim waits here until the first has ended, and then has nothing to do
     if any(os.path.exists(f"{folder}/{name}") for name in ("process.json", "exit.json")):
@@ -113,6 +116,7 @@ class Shim:
         )
         os.write(opened, b"1")
         os.close(opened)
+        os.close(STARTED)
 
     def _watch_what_the_kernel_does_not(self) -> None:
         if self._memory_limit and not self._group.holds_memory:

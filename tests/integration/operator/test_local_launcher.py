@@ -19,7 +19,7 @@ from bullpen_operator.local.launcher import LauncherSettings, LocalLauncher
 from bullpen_operator.model import JobType
 from bullpen_operator.naming import kube_job_name
 from bullpen_operator.ports import LaunchError
-from bullpen_operator.seen import Attempt, AttemptSettings, KubeJobSeen, PodPhase, PodSeen
+from bullpen_operator.seen import Attempt, AttemptSettings, KubeJobSeen, PodPhase, PodSeen, Terminated
 from contracts.launcher_contract import JOB_TYPE, LauncherContract, Rig, an_attempt, until
 
 # Waits for a file that holds its exit code; ends at SIGTERM as a shell does.
@@ -77,6 +77,10 @@ class TestLocalLauncher(LauncherContract):
 async def ended(launcher: LocalLauncher, name: str) -> PodSeen:
     seen: KubeJobSeen = await until(lambda: launcher.look(name), lambda seen: seen and seen.pods[0].ended)
     return seen.pods[0]
+
+
+async def nothing_watched(launcher: LocalLauncher) -> None:
+    await until(lambda: asyncio.sleep(0, launcher._shims.names()), lambda names: names == frozenset())
 
 
 async def run(launcher: LocalLauncher, attempt: Attempt | None = None, job_type: JobType = JOB_TYPE) -> PodSeen:
@@ -221,7 +225,8 @@ async def test_two_operators_that_launch_one_attempt_start_one_process(tmp_path:
         await asyncio.gather(one.launch(an_attempt(), JOB_TYPE), two.launch(an_attempt(), JOB_TYPE))
         (seen,) = await one.list()
         pod = await ended(one, seen.name)
-        await until(lambda: asyncio.sleep(0, (one._shims, two._shims)), lambda shims: shims == ({}, {}))
+        await nothing_watched(one)
+        await nothing_watched(two)
         assert (folder_of(one, pod) / "output.log").read_text() == "started\n"
 
 
@@ -241,21 +246,19 @@ async def test_an_attempt_whose_operator_died_before_it_was_started_is_none_and_
 async def test_a_shim_killed_before_it_started_anything_is_a_failed_start(tmp_path: Path) -> None:
     async with launcher_of(settings(tmp_path)) as launcher:
         await launcher.launch(an_attempt(), JOB_TYPE)
-        ((name, shim),) = launcher._shims.items()
+        ((name, shim),) = launcher._shims._watched.items()
         os.kill(shim.pid, signal.SIGKILL)
         async with asyncio.timeout(10):
             told = await anext(launcher.changes())
         assert (told.name, told.pods[0].started, told.pods[0].phase) == (name, False, PodPhase.FAILED)
-        assert told.pods[0].reason == "StartError"
+        assert (told.pods[0].reason, told.pods[0].terminated) == ("NotStarted", None)
 
 
 async def test_a_runner_that_is_not_there_is_a_failed_start(tmp_path: Path) -> None:
     async with launcher_of(settings(tmp_path, ("/nowhere/runner",))) as launcher:
         pod = await run(launcher)
-        assert (pod.reason, pod.message) == (
-            "StartError",
-            "/nowhere/runner can't be started: No such file or directory",
-        )
+        message = "/nowhere/runner can't be started: No such file or directory"
+        assert (pod.started, pod.terminated) == (False, Terminated(128, "StartError", message))
 
 
 @pytest.mark.parametrize("left", ["", '{"exit_co', "[]"])
@@ -289,5 +292,5 @@ async def test_no_control_group_outlives_its_attempt(tmp_path: Path) -> None:
     async with launcher_of(settings(tmp_path, ("/bin/true",))) as launcher:
         pod = await run(launcher, job_type=limited(memory="64Mi", cpu="1"))
         groups = json.loads((folder_of(launcher, pod) / "process.json").read_text())["cgroups"]
-        await until(lambda: asyncio.sleep(0, launcher._shims), lambda shims: shims == {})
+        await nothing_watched(launcher)
         assert [group for group in groups if Path(group).exists()] == []  # noqa: ASYNC240
