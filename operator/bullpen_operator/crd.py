@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from bullpen_operator.model import API_GROUP, KIND, JobQueueSpec
-from bullpen_operator.status import JobQueueStatus
+from bullpen_operator.jobqueue_status import JobQueueStatus
 
 PLURAL: Final = "jobqueues"
 

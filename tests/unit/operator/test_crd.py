@@ -10,7 +10,7 @@ import yaml
 
 from bullpen_operator.crd import crd, structural
 from bullpen_operator.model import JobQueueSpec
-from bullpen_operator.status import condition, keep_times
+from bullpen_operator.jobqueue_status import condition, keep_times
 
 FILE = Path(__file__).resolve().parents[3] / "charts" / "bullpen" / "crds" / "jobqueues.bullpen.dev.yaml"
 
