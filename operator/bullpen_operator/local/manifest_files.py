@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from bullpen_operator.local.yamlfile import Document, YamlError, documents
 from bullpen_operator.manifest import Placement, kube_job
-from bullpen_operator.model import API_GROUP, KIND, JobQueue
+from bullpen_operator.model import API_GROUP, KIND, EnvVar, JobQueue
 from bullpen_operator.ports import ConfigurationFaultError
 from bullpen_operator.seen import Attempt
 
@@ -46,8 +46,10 @@ class _Found:
     place: str
 
 
-def load(paths: Iterable[Path]) -> Manifests:
+def load(paths: Iterable[Path], environ: Mapping[str, str]) -> Manifests:
     """Read every JobQueue of *paths*; other Kubernetes objects are left out with a notice.
+
+    Variables that a Secret or ConfigMap would fill must be in *environ*, by their own name.
 
     Raises:
         ManifestError: with every problem of every file.
@@ -63,7 +65,7 @@ def load(paths: Iterable[Path]) -> Manifests:
                 if foreign := _foreign(document):
                     notices.append(f"{place}: {foreign} is not for `bullpen local` and was left out")
                 else:
-                    found.append(_Found(_read(path, document), place))
+                    found.append(_Found(_read(path, document, environ), place))
         except YamlError as error:
             problems.append(f"{path}:{error.line}: {error}" if error.line else f"{path}: {error}")
         except ManifestError as error:
@@ -93,7 +95,7 @@ def _foreign(document: Document) -> str:
     return f"{value['kind'][:_GOT_LIMIT]} ({value['apiVersion'][:_GOT_LIMIT]})"
 
 
-def _read(path: Path, document: Document) -> JobQueue:
+def _read(path: Path, document: Document, environ: Mapping[str, str]) -> JobQueue:
     if not isinstance(document.value, dict):
         raise ManifestError([f"{path}:{document.line}: expected a mapping with apiVersion, kind, metadata and spec"])
     try:
@@ -101,7 +103,7 @@ def _read(path: Path, document: Document) -> JobQueue:
         jobqueue = JobQueue.model_validate_json(json.dumps(document.value), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise ManifestError([_sentence(path, document, one) for one in _own(error.errors())]) from error
-    problems = list(_pod_template_problems(path, document, jobqueue))
+    problems = [*_pod_template_problems(path, document, jobqueue), *_unset(path, document, jobqueue, environ)]
     if problems:
         raise ManifestError(problems)
     return jobqueue
@@ -195,6 +197,21 @@ def _pod_template_problems(path: Path, document: Document, jobqueue: JobQueue) -
             own: tuple[str | int, ...] = ("spec", "jobTypes", index, "podTemplate")
             where = own if own in document.lines else ("spec", "defaults", "podTemplate")
             yield f"{path}:{document.line_of(where)}: {_dotted(where)}: {error}"
+
+
+def _unset(path: Path, document: Document, jobqueue: JobQueue, environ: Mapping[str, str]) -> Iterator[str]:
+    """Variables whose value would come from a Secret or ConfigMap and is not here."""
+    spec = jobqueue.spec
+    places: list[tuple[tuple[str | int, ...], tuple[EnvVar, ...]]] = [(("spec", "defaults"), spec.defaults.env)]
+    places += [(("spec", "jobTypes", index), one.env) for index, one in enumerate(spec.job_types)]
+    for place, variables in places:
+        for index, variable in enumerate(variables):
+            if variable.value_from is not None and variable.name not in environ:
+                where = (*place, "env", index, "valueFrom")
+                yield (
+                    f"{path}:{document.line_of(where)}: {_dotted(where)}: no Secrets or ConfigMaps here; "
+                    f"set {variable.name} in the environment of `bullpen local`"
+                )
 
 
 def _clashes(found: Sequence[_Found]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -131,7 +132,9 @@ def _spawn(folder: AttemptFolder, environment: Mapping[str, str], told: int) -> 
             setsid=True,
             setsigmask=(signal.SIGTERM,),  # it waits until the shim can answer it
         )
-    except ValueError as error:
-        raise LaunchError("the job's id or name holds a NUL character, which no process can be given") from error
+    except ValueError as error:  # a NUL, or half of a surrogate pair
+        raise LaunchError("its id or name holds a character that no process can be given") from error
     except OSError as error:
+        if error.errno == errno.E2BIG:
+            raise LaunchError("its id, name or settings are too long to be given to a process (128 KiB)") from error
         raise LauncherUnavailableError(f"no process can be started: {error.strerror}", _RETRY_S) from error

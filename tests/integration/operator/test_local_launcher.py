@@ -283,9 +283,20 @@ async def test_scratch_goes_when_the_end_is_recorded(tmp_path: Path) -> None:
         assert await launcher.list() == []
 
 
-async def test_an_id_with_a_nul_is_refused_with_a_sentence(launcher: LocalLauncher) -> None:
-    with pytest.raises(LaunchError, match="NUL"):
-        await launcher.launch(an_attempt(job_id="a\0b"), JOB_TYPE)
+@pytest.mark.parametrize(
+    ("job_id", "said"),
+    [
+        pytest.param("a\0b", "its id or name holds a character that no process can be given", id="nul"),
+        pytest.param("\ud83d", "its id or name holds a character that no process can be given", id="half-a-pair"),
+        pytest.param("x" * 200_000, "its id, name or settings are too long to be given to a process", id="long"),
+    ],
+)
+async def test_an_id_that_no_process_can_be_given_is_refused_in_a_sentence(
+    launcher: LocalLauncher, job_id: str, said: str
+) -> None:
+    with pytest.raises(LaunchError, match=said):
+        await launcher.launch(an_attempt(job_id=job_id), JOB_TYPE)
+    assert await launcher.list() == []
 
 
 async def test_no_control_group_outlives_its_attempt(tmp_path: Path) -> None:

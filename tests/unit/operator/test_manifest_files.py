@@ -27,7 +27,7 @@ def problems(tmp_path: Path, *texts: str | bytes) -> list[str]:
     for path, text in zip(paths, texts, strict=True):
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ManifestError) as caught:
-        load(paths)
+        load(paths, {})
     return [problem.removeprefix(f"{tmp_path}/") for problem in caught.value.problems]
 
 
@@ -219,13 +219,13 @@ def test_two_jobqueues_that_clash_are_refused(tmp_path: Path, second: str, said:
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"nowhere\.yaml: No such file or directory; expected a file of YAML"):
-        load([tmp_path / "nowhere.yaml"])
+        load([tmp_path / "nowhere.yaml"], {})
 
 
 def test_other_objects_in_a_file_are_left_out_with_a_notice(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(f"apiVersion: v1\nkind: Secret\nmetadata: {{name: redis}}\n---\n{GOOD}")
-    manifests = load([path])
+    manifests = load([path], {})
     assert [jobqueue.metadata.name for jobqueue in manifests.jobqueues] == ["images"]
     assert manifests.notices == (f"{path}:1: Secret (v1) is not for `bullpen local` and was left out",)
 
@@ -234,5 +234,17 @@ def test_anchors_of_a_sane_size_dates_and_quotes_are_taken(tmp_path: Path) -> No
     path = tmp_path / "a.yaml"
     text = changed("      timeout: 5m\n", "      settings: {a: &a [1, x], b: *a, since: 2024-01-01, of: =}\n")
     path.write_text(text)
-    (jobqueue,) = load([path]).jobqueues
+    (jobqueue,) = load([path], {}).jobqueues
     assert jobqueue.spec.job_types[0].settings == {"a": [1, "x"], "b": [1, "x"], "since": "2024-01-01", "of": "="}
+
+
+def test_what_a_secret_would_fill_is_taken_from_the_environment_or_refused(tmp_path: Path) -> None:
+    text = changed(
+        "      timeout: 5m\n", "      env:\n        - {name: KEY, valueFrom: {secretKeyRef: {name: s, key: k}}}\n"
+    )
+    assert problems(tmp_path, text) == [
+        "a.yaml:11: spec.jobTypes[0].env[0].valueFrom: no Secrets or ConfigMaps here; "
+        "set KEY in the environment of `bullpen local`"
+    ]
+    (jobqueue,) = load([tmp_path / "a.yaml"], {"KEY": "v"}).jobqueues
+    assert jobqueue.metadata.name == "images"
