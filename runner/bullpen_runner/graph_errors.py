@@ -6,6 +6,7 @@ A store's own words reach people (failedReason, events, logs), so what it echoes
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -87,7 +88,7 @@ def explain(answer: Answer, sent: bytes) -> str:
     else:
         said = without_echoes(_message(answer), sent)
     said = " ".join("".join(c if c.isprintable() else " " for c in said).split())
-    return f": {said[:MESSAGE_LIMIT]}" if said else ""
+    return f": {said[:MESSAGE_LIMIT].rstrip('. ')}" if said else ""
 
 
 def without_echoes(text: str, sent: bytes) -> str:
@@ -123,13 +124,10 @@ def _message(answer: Answer) -> str:
 
 def _shacl(answer: Answer) -> str:
     """Name the first violation of a validation report: constraint, path and focus node, no values."""
-    try:
-        triples = list(ox.parse(answer.body, format=_report_format(answer.media_type)))
-    except (SyntaxError, ValueError, OSError):
-        return ""
     facts: dict[str, dict[str, str]] = {}
-    for quad in triples:
-        facts.setdefault(str(quad.subject), {})[str(quad.predicate)] = str(quad.object)
+    with suppress(SyntaxError, ValueError, OSError):  # a long report is cut off in the middle of a line
+        for quad in ox.parse(answer.body, format=_report_format(answer.media_type)):
+            facts.setdefault(str(quad.subject), {})[str(quad.predicate)] = str(quad.object)
     results = [fact for fact in facts.values() if f"<{SHACL}sourceConstraintComponent>" in fact]
     if not results:
         return ""

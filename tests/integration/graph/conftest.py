@@ -1,0 +1,5 @@
+"""Real graph stores."""
+
+import pytest
+
+pytest.register_assert_rewrite("contracts.graph_contract")
