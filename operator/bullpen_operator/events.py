@@ -14,13 +14,15 @@ class EventKind(StrEnum):
     LAUNCHED = "launched"
     STARTED = "started"
     """The main container (the process) runs."""
+    BOUND = "bound"
+    """A pod has taken its job and renews the lock; heard of with the next renewal."""
     WAITING = "waiting"
     """It can't start yet; said once per reason."""
     SETTLED = "settled"
-    """The operator finished the attempt: `outcome` says as what."""
+    """The operator finished the attempt in its runner's stead: `outcome` says as what."""
     GIVEN_BACK = "given back"
     ENDED = "ended"
-    """The pod ended and everything is recorded; also of attempts that their runner finished itself."""
+    """The runner finished the job itself and its pod ended: `outcome` is what it said last (`completed` ...)."""
     DELETED = "deleted"
     """The operator ended an attempt: it was cancelled, or belongs to nobody."""
     DEGRADED = "degraded"
@@ -47,7 +49,7 @@ class Event:
     """Stable reason code (`oom`, `evicted`, `image-pull` ...)."""
     sentence: str = ""
     outcome: str = ""
-    """Verdict of a settled attempt: `completed`, `failed`, `unrecoverable`."""
+    """`completed`, `failed`, `unrecoverable`, `give-back` ...; of SETTLED, GIVEN_BACK and ENDED."""
 
 
 Report = Callable[[Event], None]

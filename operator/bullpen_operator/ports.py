@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from bullpen_operator.model import JobType
 from bullpen_operator.seen import Attempt, KubeJobSeen
-from bullpen_protocol.bullmq import Claimed, Empty, Finish, HoldResult, Job
+from bullpen_protocol.bullmq import Claimed, Empty, Finish, HoldResult, Job, Location
 
 
 class LaunchError(Exception):
@@ -76,59 +76,56 @@ class Clock(Protocol):
 class Queue(Protocol):
     """One BullMQ queue: the part of bullpen_protocol.bullmq.AsyncQueue that the operator uses.
 
-    Every method may raise RedisAwayError; finishes raise QueueError when the fence is another's.
+    Every method may raise RedisFaultError; finishes raise QueueError when the fence is another's.
     """
 
-    async def claim(self, token: str, lock_ms: int, *, limiter: tuple[int, int] | None = None) -> Claimed | Empty:
+    def claim(self, token: str, lock_ms: int, *, limiter: tuple[int, int] | None = None) -> Awaitable[Claimed | Empty]:
         """Move the next job to active under *token*."""
 
-    async def hold(self, job_id: str, token: str, fence: str, lock_ms: int) -> HoldResult:
+    def hold(self, job_id: str, token: str, fence: str, lock_ms: int) -> Awaitable[HoldResult]:
         """Bind, renew or re-own."""
 
-    async def load(self, job_id: str) -> Job | None:
-        """Read a job's hash."""
+    def load(self, job_id: str) -> Awaitable[Job | None]:
+        """Read a job with its data."""
 
-    async def is_active(self, job_id: str) -> bool:
-        """Whether the job is in the active list."""
+    def location(self, job_id: str) -> Awaitable[Location]:
+        """Read who has the job, in one round trip and without its data."""
 
-    async def lock(self, job_id: str) -> str | None:
-        """Read the lock's value; None: there is none."""
-
-    async def active_ids(self) -> Sequence[str]:
+    def active_ids(self) -> Awaitable[list[str]]:
         """Every job of the active list."""
 
-    async def complete(
+    def complete(
         self, job: Job, token: str, value_json: str, *, fields: Mapping[str, str] | None = None
-    ) -> Finish:
+    ) -> Awaitable[Finish]:
         """Finish with a value."""
 
-    async def fail(
+    def fail(
         self,
         job: Job,
         token: str,
         reason: str,
-        stack: Sequence[str] | str,
+        stack: list[str] | str,
         *,
         unrecoverable: bool = False,
         fields: Mapping[str, str] | None = None,
-    ) -> Finish:
+    ) -> Awaitable[Finish]:
         """Finish with a failure; retries and backoff as the producer asked, unless *unrecoverable*."""
 
-    async def give_back(
+    def give_back(
         self, job: Job, token: str, delay_ms: int, *, fields: Mapping[str, str] | None = None
-    ) -> None:
+    ) -> Awaitable[None]:
         """Return the job to the queue without spending an attempt."""
 
-    async def stalled(self, max_stalled: int, interval_ms: int, *, spare: Sequence[str] = ()) -> Sequence[str]:
+    def stalled(self, max_stalled: int, interval_ms: int, *, spare: Sequence[str] = ()) -> Awaitable[list[str]]:
         """Run BullMQ's stalled check over all active jobs but those of *spare*."""
 
-    async def advance(self, job: Job) -> None:
+    def advance(self, job: Job) -> Awaitable[None]:
         """Produce the next job of the scheduler or legacy repeat that made *job*; twice is once."""
 
-    async def counts(self) -> Mapping[str, int]:
+    def counts(self) -> Awaitable[dict[str, int]]:
         """Jobs by state."""
 
-    async def now_ms(self) -> int:
+    def now_ms(self) -> Awaitable[int]:
         """Time of Redis."""
 
 
@@ -136,7 +133,7 @@ class Server(Protocol):
     """One Redis."""
 
     def queue(self, name: str, prefix: str) -> Queue:
-        """Return the queue of this name."""
+        """Return the queue of this name, always the same object."""
 
     async def wait_any(self, queues: Sequence[Queue], timeout_s: float) -> Queue | None:
         """Block until one of *queues* has work; None: none had. May be cancelled (a wake-up may then be lost)."""

@@ -1,69 +1,106 @@
-"""What the operator says of a JobQueue: its status as the API server keeps it. Pure."""
+"""What people see of the JobQueues: `bullpen local`'s table, kubectl's columns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from bullpen_operator.escaping import safe
+from bullpen_operator.naming import kube_job_name
+from bullpen_operator.served import Lane
+from bullpen_operator.serving import Serving
+from bullpen_operator.slots import Slot, Stage
+from bullpen_protocol.bullmq import RedisFaultError
 
-SENTENCE_LIMIT: Final = 1024
+
+@dataclass(frozen=True, slots=True)
+class AttemptStatus:
+    """A running attempt."""
+
+    job_id: str
+    job_name: str
+    token: str
+    kube_job: str
+    stage: str
+    """`claimed`, `pending` (launched) or `running`."""
+    age_s: float
+    """Since the claim, or since this engine first saw it."""
+    waiting: str = ""
+    """Why it has not started, one sentence."""
 
 
-class _Status(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """One JobQueue at a moment."""
+
+    name: str
+    queue: str
+    concurrency: int
+    pending: int
+    """Claimed or launched, and not running."""
+    running: int
+    attempts: tuple[AttemptStatus, ...]
+    """Oldest first."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """BullMQ's states of the queue; empty while Redis is away."""
+    suspended: bool = False
+    degraded: str = ""
+    """Why jobs are not claimed, or what waits for a job type; one sentence, empty when all is well."""
+    unknown_names: tuple[str, ...] = ()
+    audited_at: datetime | None = None
+    """When the last complete audit ended; None: none yet, so nothing is claimed."""
+    settled: Mapping[str, int] = field(default_factory=dict)
+    """Attempts that ended since this engine started, by outcome."""
+    leaving: bool = False
+    """Its JobQueue was removed; its attempts run on."""
+
+
+async def status_of(serving: Serving, now: float, settled: Mapping[str, int]) -> QueueStatus:
+    """Look at one JobQueue."""
+    lane = serving.lane
+    slots = sorted(lane.slots.held.values(), key=lambda slot: slot.since)
+    running = sum(slot.stage is Stage.RUNNING for slot in slots)
+    return QueueStatus(
+        name=lane.name,
+        queue=lane.served.spec.queue,
+        concurrency=lane.served.spec.concurrency,
+        pending=len(slots) - running,
+        running=running,
+        attempts=tuple(_attempt(slot, now) for slot in slots),
+        counts=await _counts(lane),
+        suspended=lane.served.spec.suspend,
+        degraded=degraded(lane),
+        unknown_names=tuple(lane.unknown_names),
+        audited_at=serving.audited_at,
+        settled=dict(settled),
+        leaving=serving.leaving,
     )
 
 
-class StatusCondition(_Status):
-    """One condition, as Kubernetes writes them everywhere."""
-
-    type: str
-    """`Ready`: jobs are being claimed. `Degraded`: something keeps them from it; the message says what."""
-    status: str
-    """`True`, `False` or `Unknown`."""
-    reason: str
-    message: str = ""
-    last_transition_time: str
-    observed_generation: int = 0
-
-
-class JobQueueStatus(_Status):
-    """The queue in numbers, and whether it is served."""
-
-    observed_generation: int = 0
-    waiting: int = 0
-    prioritized: int = 0
-    delayed: int = 0
-    active: int = 0
-    completed: int = 0
-    failed: int = 0
-    pods_pending: int = 0
-    """Attempts whose container has not started yet."""
-    pods_running: int = 0
-    blocked_by: str = ""
-    """Why no job is claimed, one sentence; empty when all is well."""
-    conditions: tuple[StatusCondition, ...] = ()
+def degraded(lane: Lane) -> str:
+    """Say what is wrong with a JobQueue, worst first."""
+    if lane.breaker.open:
+        return lane.breaker.sentence
+    if lane.launcher_pause.active:
+        return "attempts can't be launched right now; claimed jobs keep their locks"
+    if lane.unknown_names:
+        names = ", ".join(repr(name) for name in list(lane.unknown_names)[-3:])
+        return f"no job type serves jobs named {names}; they wait until one does"
+    return ""
 
 
-def condition(kind: str, true: bool, reason: str, message: str, *, now: str, generation: int = 0) -> StatusCondition:
-    """Make a condition; `since` is filled in against the previous ones by `with_conditions`."""
-    return StatusCondition(
-        type=kind,
-        status="True" if true else "False",
-        reason=reason,
-        message=message[:SENTENCE_LIMIT],
-        last_transition_time=now,
-        observed_generation=generation,
-    )
+async def _counts(lane: Lane) -> Mapping[str, int]:
+    try:
+        return await lane.queue.counts()
+    except RedisFaultError:
+        return {}
 
 
-def keep_times(new: Sequence[StatusCondition], old: Sequence[Mapping[str, Any]]) -> tuple[StatusCondition, ...]:
-    """Keep the time of the last transition where the status of a condition did not change."""
-    before = {(one.get("type"), one.get("status")): one.get("lastTransitionTime") for one in old}
-    return tuple(
-        one.model_copy(update={"last_transition_time": before.get((one.type, one.status)) or one.last_transition_time})
-        for one in new
-    )
+def _attempt(slot: Slot, now: float) -> AttemptStatus:
+    attempt = slot.attempt
+    name = kube_job_name(attempt.queue, attempt.job_id, attempt.token)
+    return AttemptStatus(
+        safe(attempt.job_id), safe(attempt.job_name), attempt.token, name, slot.stage.value, now - slot.since,
+        slot.sentence,
+    )  # fmt: skip

@@ -1,0 +1,164 @@
+"""DESIGN's decision table of the audit: what Redis and the launcher say of one attempt -> what is to be done. Pure.
+
+The same table serves the watch: an attempt that was heard to have ended is one row of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from bullpen_operator.classify import Outcome, Verdict, cancelled, classify, lost, over, timed_out
+from bullpen_operator.seen import Attempt, KubeJobSeen, PodPhase, PodSeen
+from bullpen_protocol.bullmq import Location
+
+RENEWALS_PER_LOCK: Final = 4
+"""A lock of L is renewed every L/4."""
+ASTRAY_RENEWALS: Final = 2
+"""Renewals after which a runner must have noticed that its job is no longer its own."""
+
+
+class Do(StrEnum):
+    """What is to be done about an attempt."""
+
+    NOTHING = "nothing"
+    HOLD = "hold"
+    """Renew or re-own the lock with the value of `pb`."""
+    LAUNCH = "launch"
+    """Do again what follows a claim."""
+    SETTLE = "settle"
+    DELETE = "delete"
+    """End it and remove its KubeJob."""
+    RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One row's answer. `drift` names the difference; it is empty in the rows marked (ok)."""
+
+    do: Do
+    drift: str = ""
+    outcome: Outcome | None = None
+    delete: bool = False
+    """After settling, delete the KubeJob: something of it may still be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Time, as far as the table needs it."""
+
+    now: datetime
+    lock_absent_s: float = 0.0
+    """For how long the lock has been seen absent."""
+    astray_s: float = 0.0
+    """For how long the attempt has been seen alive while its job was not its own."""
+
+
+OK: Final = Action(Do.NOTHING)
+
+
+def owns(token: str, location: Location) -> bool:
+    """Whether the job is in the hands of the attempt *token*: active, its durable fence, nobody else's lock."""
+    if not location.active or location.lock not in (None, token, location.pb):
+        return False
+    return location.pb == token or bound_uid(token, location) != ""
+
+
+def bound_uid(token: str, location: Location) -> str:
+    """Uid of the pod that has bound the attempt; empty: none has."""
+    owner, _, uid = (location.pb or "").partition("#")
+    return uid if owner == token else ""
+
+
+def decide(attempt: Attempt, location: Location, seen: KubeJobSeen | None, moment: Moment) -> Action:
+    """Find *attempt*'s row of the table.
+
+    Attempts of other installations, and jobs of other claimers, never get here.
+    """
+    token = attempt.token
+    if not owns(token, location):
+        return _astray(attempt, seen, moment)
+    bound = location.pb != token
+    action = _bound(attempt, location, seen, moment) if bound else _unbound(attempt, seen, moment)
+    return _cancelled(action, seen) if location.cancel == token else action
+
+
+def _unbound(attempt: Attempt, seen: KubeJobSeen | None, moment: Moment) -> Action:
+    if seen is None:
+        return Action(Do.LAUNCH, "not-launched")
+    outcome = classify(seen, None, moment.now)
+    if outcome.verdict not in (Verdict.RUNNING, Verdict.WAITING):
+        return Action(Do.SETTLE, "start-failure", outcome, delete=not over(seen))
+    age_s = (moment.now - seen.created_at).total_seconds()
+    if age_s >= attempt.settings.start_timeout_s and not seen.suspended:
+        return Action(Do.SETTLE, "start-timeout", timed_out(outcome), delete=True)
+    return Action(Do.HOLD)
+
+
+def _bound(attempt: Attempt, location: Location, seen: KubeJobSeen | None, moment: Moment) -> Action:
+    uid = bound_uid(attempt.token, location)
+    pod = seen.pod(uid) if seen is not None else None
+    if seen is not None and pod is not None and pod.ended:
+        return _ended(classify(seen, uid, moment.now))
+    if pod is not None and _reachable(pod) and (location.lock is not None or _runs(pod)):
+        return OK if location.lock is not None else Action(Do.HOLD)
+    return _unreachable(attempt, location, seen, moment)
+
+
+def _ended(outcome: Outcome) -> Action:
+    return Action(Do.SETTLE, "not-replayed" if outcome.verdict is Verdict.COMPLETED else "not-settled", outcome)
+
+
+def _unreachable(attempt: Attempt, location: Location, seen: KubeJobSeen | None, moment: Moment) -> Action:
+    uid = bound_uid(attempt.token, location)
+    if location.lock is None and moment.lock_absent_s >= attempt.settings.graph_timeout_s:
+        return Action(Do.SETTLE, "lost", lost(seen, uid), delete=seen is not None)
+    if seen is not None and seen.pods and seen.pod(uid) is None and not seen.deleting:
+        return Action(Do.DELETE, "another-pod")
+    pod = seen.pod(uid) if seen is not None else None
+    if pod is not None and location.lock is not None and pod.deleting and pod.node_ready is not False:
+        return OK  # ending as it was told to, and still renewing
+    return Action(Do.NOTHING, "unreachable")
+
+
+def _reachable(pod: PodSeen) -> bool:
+    gone = pod.node_gone or pod.node_ready is False or pod.deleting or bool(pod.disruption)
+    return not gone and pod.phase in (PodPhase.PENDING, PodPhase.RUNNING)
+
+
+def _runs(pod: PodSeen) -> bool:
+    """Whether the operator may keep the lock in the runner's stead: the strict reading, for it hides a dead runner."""
+    return pod.phase is PodPhase.RUNNING and pod.node_ready is True
+
+
+def _cancelled(action: Action, seen: KubeJobSeen | None) -> Action:
+    """Bend *action* to a cancel: end the attempt; where it has ended, fail it unless its results are stored already."""
+    if action.do is Do.SETTLE and action.outcome is not None:
+        if action.outcome.verdict is Verdict.COMPLETED:
+            return action
+        return Action(Do.SETTLE, "cancel", cancelled(), action.delete)
+    if action.do is Do.LAUNCH:
+        return Action(Do.SETTLE, "cancel", cancelled())
+    if seen is not None and not seen.deleting:
+        return Action(Do.DELETE, "cancel")
+    # Being deleted. A lock is not kept for it: once absent for long enough that is its end.
+    return Action(Do.NOTHING, "cancel")
+
+
+def _astray(attempt: Attempt, seen: KubeJobSeen | None, moment: Moment) -> Action:
+    if seen is None:
+        return OK
+    finished = over(seen)
+    if finished and not seen.recorded:
+        return Action(Do.RECORD, "not-recorded")
+    patience_s = ASTRAY_RENEWALS * attempt.settings.lock_ms / 1000 / RENEWALS_PER_LOCK
+    if lingers(seen) and not seen.deleting and moment.astray_s >= patience_s:
+        return Action(Do.DELETE, "astray")
+    return OK
+
+
+def lingers(seen: KubeJobSeen) -> bool:
+    """Whether something of it still runs or may start: also a sidecar that holds a pod whose main container ended."""
+    return not over(seen) or any(pod.phase is PodPhase.RUNNING for pod in seen.pods)

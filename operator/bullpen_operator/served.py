@@ -1,0 +1,140 @@
+"""A JobQueue as its host hands it over, and what the operator remembers of it. All of it can be forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from bullpen_operator.breaker import Breaker, Change
+from bullpen_operator.escaping import safe
+from bullpen_operator.events import Event, EventKind, Report
+from bullpen_operator.model import JobQueueSpec, JobType
+from bullpen_operator.ports import Clock, Launcher, Queue, Server
+from bullpen_operator.seen import Attempt, AttemptSettings
+from bullpen_operator.slots import Slots
+from bullpen_protocol.bullmq import Job, Location
+
+TOKEN_PREFIX: Final = "bullpen/"  # noqa: S105 - the public part
+"""Every attempt's token begins so, of whatever installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One JobQueue as its host hands it over."""
+
+    name: str
+    """`<namespace>/<name>`; locally `local/<name>`. What Engine.put and Engine.remove go by."""
+    spec: JobQueueSpec
+    installation: str
+    """naming.installation_id: the middle of every token; attempts of others are never touched."""
+    server: Server
+    """The Redis of the queue. JobQueues on one Redis share one: it makes one blocking wait for all."""
+    launcher: Launcher
+    """One per JobQueue, or one that several share."""
+
+
+@dataclass
+class Backoff:
+    """Growing pauses between tries of something that is away."""
+
+    first_s: float = 1.0
+    longest_s: float = 30.0
+    until: float = 0.0
+    _pause_s: float = 0.0
+
+    def failed(self, now: float, advice_s: float | None = None) -> bool:
+        """Pause, for *advice_s* if whoever refused said so; whether this is the first failure in a row."""
+        first = not self._pause_s
+        self._pause_s = min(2 * self._pause_s, self.longest_s) if self._pause_s else self.first_s
+        self.until = now + (advice_s if advice_s is not None else self._pause_s)
+        return first
+
+    @property
+    def active(self) -> bool:
+        """Whether the last try failed."""
+        return bool(self._pause_s)
+
+    def worked(self) -> bool:
+        """It is there again; whether it had been away."""
+        was_away = bool(self._pause_s)
+        self._pause_s = self.until = 0.0
+        return was_away
+
+
+@dataclass
+class Lane:
+    """One JobQueue in this operator: its description, its queue, and what was seen so far."""
+
+    served: Served
+    clock: Clock
+    report: Report
+    slots: Slots = field(default_factory=Slots)
+    breaker: Breaker = field(default_factory=Breaker)
+    launcher_pause: Backoff = field(default_factory=Backoff)
+    unknown_names: dict[str, float] = field(default_factory=dict)
+    """Job names that no job type serves -> when one was last given back."""
+    claiming: set[str] = field(default_factory=set)
+    """Tokens of claims that this operator has not had an answer to."""
+    closing: bool = False
+    """The JobQueue was deleted, or the operator is draining: claimed jobs are given back, not launched."""
+
+    def __post_init__(self) -> None:
+        """Connect the queue."""
+        self.describe(self.served)
+
+    def describe(self, served: Served) -> None:
+        """Take over a description of the same queue: for the next claims, and for the connection."""
+        self.served = served
+        self.queue: Queue = served.server.queue(served.spec.queue, served.spec.prefix)
+        names = served.spec.job_type
+        self.unknown_names = {name: at for name, at in self.unknown_names.items() if names(name) is None}
+
+    @property
+    def name(self) -> str:
+        """Name of the JobQueue."""
+        return self.served.name
+
+    @property
+    def token_prefix(self) -> str:
+        """What the tokens of this installation begin with."""
+        return f"{TOKEN_PREFIX}{self.served.installation}/"
+
+    @property
+    def lock_ms(self) -> int:
+        """Lock time of new claims."""
+        return int(self.served.spec.lock_duration.total_seconds() * 1000)
+
+    def owner(self, pb: str | None) -> str | None:
+        """Token of ours in *pb*; None: another installation's or claimer's."""
+        return pb.partition("#")[0] if pb is not None and pb.startswith(self.token_prefix) else None
+
+    def has(self, attempt: Attempt) -> bool:
+        """Whether *attempt* is of this installation and of the queue that the JobQueue names today."""
+        spec = self.served.spec
+        return self.owner(attempt.token) is not None and (attempt.queue, attempt.prefix) == (spec.queue, spec.prefix)
+
+    def attempt(self, job: Job | Location, token: str) -> Attempt:
+        """Describe an attempt by today's spec; an attempt with a KubeJob carries its own description."""
+        spec = self.served.spec
+        job_id = job.id if isinstance(job, Job) else job.job_id
+        settings = self._settings(spec.job_type(job.name))
+        return Attempt(self.name, spec.prefix, spec.queue, job_id, job.name, token, job.atm + 1, settings)
+
+    def _settings(self, job_type: JobType | None) -> AttemptSettings:
+        if job_type is None:
+            return AttemptSettings(lock_ms=self.lock_ms, graph_timeout_s=min(60.0, self.lock_ms / 1000))
+        return job_type.attempt_settings(self.served.spec.lock_duration)
+
+    def breaker_changed(self, change: Change | None) -> None:
+        """Report that the breaker opened or closed."""
+        if change is Change.OPENED:
+            self.tell(EventKind.DEGRADED, code="breaker", sentence=self.breaker.sentence)
+        elif change is Change.CLOSED:
+            self.tell(EventKind.RECOVERED, code="breaker", sentence="jobs are claimed again")
+
+    def tell(self, kind: EventKind, attempt: Attempt | None = None, **details: str) -> None:
+        """Report a transition."""
+        about = {}
+        if attempt is not None:
+            about = {"job_id": safe(attempt.job_id), "job_name": safe(attempt.job_name), "token": attempt.token}
+        self.report(Event(kind, self.name, **about, **details))

@@ -1,0 +1,68 @@
+"""Everything that serves one JobQueue, wired together, and when it is to be asked again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from bullpen_operator.audit import Audit, Renewal
+from bullpen_operator.dispatch import Dispatch
+from bullpen_operator.naming import kube_job_name
+from bullpen_operator.repair import Repair
+from bullpen_operator.served import Lane
+from bullpen_operator.settle import Settle
+from bullpen_operator.slots import Stage
+from bullpen_operator.watch import Watch
+
+
+class Serving:
+    """The use cases of one JobQueue over one Lane."""
+
+    def __init__(self, lane: Lane, new_id: Callable[[], str], stalled_interval_ms: int) -> None:
+        self.lane = lane
+        self.settle = Settle(lane)
+        self.dispatch = Dispatch(lane, self.settle, new_id)
+        self.repair = Repair(lane, self.dispatch, self.settle)
+        self.audit = Audit(lane, self.repair, stalled_interval_ms)
+        self.watch = Watch(lane, self.repair)
+        self.renewal = Renewal(lane)
+        self.claim_at = 0.0
+        """Monotonic time of the next claim if no marker comes before it."""
+        self.limited_until = 0.0
+        """BullMQ's rate limit gives nothing before."""
+        self.audited = False
+        """A whole audit has been made: only then may jobs be claimed."""
+        self.audited_at: datetime | None = None
+        self.wake = asyncio.Event()
+        """Set: audit now."""
+        self.leaving = False
+        """Its JobQueue was removed; it stays until its attempts have ended."""
+
+    def moments(self, now: float) -> Iterator[float]:
+        """Yield the monotonic times at which something may be done that no marker tells of."""
+        if not self.audited or self.leaving:
+            return
+        for moment in (self.limited_until, self.lane.launcher_pause.until):
+            if moment > now:
+                yield moment
+        wakes_in = self.lane.breaker.wakes_in(now)
+        if wakes_in:
+            yield now + wakes_in
+        if self.dispatch.may_claim():
+            yield self.claim_at
+
+    async def relaunch(self) -> None:
+        """Launch what was claimed while the launcher was away, until it is away again."""
+        for slot in list(self.lane.slots.unlaunched()):
+            if self.lane.launcher_pause.until > self.lane.clock.monotonic():
+                return
+            await self.repair.launch(slot.attempt)
+
+    async def drain(self, told: set[str]) -> None:
+        """Tell every launched attempt that is not in *told* to end, and add it there."""
+        for slot in list(self.lane.slots.held.values()):
+            attempt = slot.attempt
+            if slot.stage is not Stage.CLAIMED and attempt.token not in told:
+                await self.lane.served.launcher.delete(kube_job_name(attempt.queue, attempt.job_id, attempt.token))
+                told.add(attempt.token)

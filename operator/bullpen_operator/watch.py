@@ -1,0 +1,42 @@
+"""What a launcher says as it happens: stages and slots follow at once, the table is asked when something ended."""
+
+from __future__ import annotations
+
+from bullpen_operator.classify import Outcome, Verdict, classify, over
+from bullpen_operator.events import EventKind
+from bullpen_operator.repair import Repair
+from bullpen_operator.seen import KubeJobSeen
+from bullpen_operator.served import Lane
+from bullpen_operator.slots import Slot, Stage
+
+
+class Watch:
+    """Hears of attempts of one JobQueue. Whatever it misses, the audit finds."""
+
+    def __init__(self, lane: Lane, repair: Repair) -> None:
+        self._lane = lane
+        self._repair = repair
+
+    async def heard(self, seen: KubeJobSeen) -> None:
+        """Take in a change of an attempt of ours."""
+        token = seen.attempt.token
+        if over(seen):
+            self._lane.slots.free(token)
+            if not seen.recorded:
+                await self._repair.heard(seen)
+            return
+        outcome = classify(seen, None, self._lane.clock.now())
+        self._follow(self._lane.slots.take(seen.attempt, self._lane.clock.monotonic()), seen, outcome)
+        if any(pod.ended for pod in seen.pods) or outcome.verdict not in (Verdict.RUNNING, Verdict.WAITING):
+            await self._repair.heard(seen)
+
+    def _follow(self, slot: Slot, seen: KubeJobSeen, outcome: Outcome) -> None:
+        if outcome.verdict is Verdict.RUNNING:
+            if slot.stage is not Stage.RUNNING:
+                self._lane.tell(EventKind.STARTED, seen.attempt, kube_job=seen.name)
+            slot.stage, slot.waiting, slot.sentence = Stage.RUNNING, "", ""
+            return
+        slot.stage = Stage.PENDING if slot.stage is Stage.CLAIMED else slot.stage
+        if outcome.code not in (slot.waiting, "starting", "no-pod"):
+            self._lane.tell(EventKind.WAITING, seen.attempt, code=outcome.code, sentence=outcome.sentence)
+        slot.waiting, slot.sentence = outcome.code, outcome.sentence
