@@ -1,0 +1,47 @@
+"""From redis-py's exceptions to ours: nothing above the drivers names redis."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis import exceptions
+
+from bullpen_protocol.bullmq.errors import RedisAwayError, RedisFaultError, RedisRefusedError
+
+FAULTS: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
+"""All that a call of redis-py raises when Redis did not do what it was asked."""
+
+_MESSAGE_LIMIT: Final = 256  # replies may quote what was sent
+_UNREACHABLE: Final = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+_NO_ENTRY: Final = (exceptions.AuthenticationError, exceptions.AuthorizationError)
+# Answers of a server that can't serve at the moment and has done nothing.
+_NOT_NOW: Final = (
+    exceptions.BusyLoadingError,
+    exceptions.ReadOnlyError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+    exceptions.SlotNotCoveredError,
+    exceptions.MasterDownError,
+)
+_NOT_NOW_WORDS: Final = ("LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY", "NOREPLICAS")
+
+
+def translate(error: Exception) -> RedisFaultError:
+    """Make one of FAULTS ours; raise the result `from` it."""
+    message = f"{type(error).__name__}: {error}"[:_MESSAGE_LIMIT]
+    if isinstance(error, _NO_ENTRY):
+        return RedisRefusedError(message, "NOAUTH")
+    word = _first_word(error)
+    if isinstance(error, _NOT_NOW) or word in _NOT_NOW_WORDS:
+        return RedisAwayError(message, maybe_done=False)
+    if isinstance(error, _UNREACHABLE):
+        return RedisAwayError(message)
+    return RedisRefusedError(message, word)
+
+
+def _first_word(error: Exception) -> str:
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return "OOM"
+    if isinstance(error, exceptions.NoPermissionError):
+        return "NOPERM"
+    return str(error).partition(" ")[0]

@@ -1,0 +1,133 @@
+"""A job as its hash says. Producers write what they like: whatever can't be read counts as absent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bullpen_protocol.bullmq.encoding import from_json, json_object
+from bullpen_protocol.bullmq.keys import RESERVED_IDS
+
+BULLPEN_FIELD: Final = "bullpen"
+"""Hash field of ours, JSON: give-backs, sizes, last reason; `t` is the token of whoever moved the job last."""
+
+CANCEL_FIELD: Final = "bullpen.cancel"
+"""Hash field of ours: T of the attempt that somebody asked to cancel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job. `data` is raw JSON as the producer sent it; `raw` the hash itself."""
+
+    id: str
+    name: str = ""
+    data: str = field(default="", repr=False)
+    opts: Mapping[str, Any] = field(default_factory=dict)
+    timestamp: int = 0
+    delay: int = 0
+    priority: int = 0
+    atm: int = 0
+    """Attempts made: counted when an attempt ends, not when it is given back."""
+    ats: int = 0
+    """Attempts started: claims of any kind."""
+    stc: int = 0
+    """How often it stalled, as the v5 and v6 scripts count."""
+    pb: str | None = None
+    """Processed by: T or F of the last attempt of ours."""
+    bullpen: Mapping[str, Any] = field(default_factory=dict)
+    cancel: str | None = None
+    defa: str | None = None
+    """A failure decided elsewhere (stalled too often, a child failed): whoever claims the job must fail it at once."""
+    rjk: str | None = None
+    """The scheduler or the legacy repeat that this job is an iteration of."""
+    parent: Mapping[str, Any] | None = None
+    processed_on: int | None = None
+    finished_on: int | None = None
+    returnvalue: str | None = field(default=None, repr=False)
+    failed_reason: str | None = None
+    stacktrace: tuple[str, ...] = field(default=(), repr=False)
+    raw: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def reserved(self) -> bool:
+        """Its id is also a key of the queue."""
+        return self.id in RESERVED_IDS
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts the producer allows; 0 and 1 both mean one."""
+        return number(self.opts.get("attempts"))
+
+    @classmethod
+    def from_hash(cls, job_id: str, raw: Mapping[str, str]) -> Job:
+        """Read the hash of a job."""
+        return cls(
+            id=job_id,
+            name=raw.get("name", ""),
+            data=raw.get("data", ""),
+            opts=json_object(raw.get("opts")),
+            timestamp=number(raw.get("timestamp")),
+            delay=number(raw.get("delay")),
+            priority=number(raw.get("priority")),
+            atm=number(raw.get("atm") or raw.get("attemptsMade")),
+            ats=number(raw.get("ats")),
+            stc=number(raw.get("stc")),
+            pb=raw.get("pb"),
+            bullpen=json_object(raw.get(BULLPEN_FIELD)),
+            cancel=raw.get(CANCEL_FIELD),
+            defa=raw.get("defa"),
+            rjk=raw.get("rjk"),
+            parent=json_object(raw.get("parent")) or None,
+            processed_on=_time(raw.get("processedOn")),
+            finished_on=_time(raw.get("finishedOn")),
+            returnvalue=raw.get("returnvalue"),
+            failed_reason=raw.get("failedReason"),
+            stacktrace=_texts(raw.get("stacktrace")),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a job is and whose, without its data: read in one round trip, not atomically."""
+
+    job_id: str
+    exists: bool
+    active: bool
+    lock: str | None
+    """Value of the lock, T or F; None when it ran out."""
+    lock_ms: int
+    """What is left of the lock; 0 without one."""
+    name: str = ""
+    pb: str | None = None
+    bullpen: Mapping[str, Any] = field(default_factory=dict)
+    cancel: str | None = None
+    defa: str | None = None
+    atm: int = 0
+    finished_on: int | None = None
+
+    def moved_by(self, token: str) -> bool:
+        """*token*'s attempt has completed, failed or given back the job: only such a move writes `t`."""
+        return self.bullpen.get("t") == token
+
+
+def number(value: Any, default: int = 0) -> int:
+    """Read a whole number out of what a producer or a hash holds; *default* for anything that is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return default
+    try:
+        real = float(value)
+    except (ValueError, OverflowError):
+        return default
+    return int(real) if math.isfinite(real) else default
+
+
+def _time(value: str | None) -> int | None:
+    return number(value) or None
+
+
+def _texts(value: str | None) -> tuple[str, ...]:
+    items = from_json(value, ())
+    return tuple(item for item in items if isinstance(item, str)) if isinstance(items, list) else ()

@@ -1,0 +1,54 @@
+"""What both clients share: a queue's keys and its clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bullpen_protocol.bullmq.clock import ServerClock
+from bullpen_protocol.bullmq.keys import Keys
+from bullpen_protocol.bullmq.steps import NOW, Command, Step
+
+
+class BaseQueue:
+    """One queue over a client that somebody else made and will close."""
+
+    def __init__(self, client: Any, queue: str, prefix: str = "bull") -> None:
+        self.keys = Keys(queue, prefix)
+        self.client = client
+        self.clock = ServerClock()
+        if _is_cluster(client) and not _tagged(self.keys.base):
+            message = f"in Redis Cluster the prefix needs a hash tag: {{{prefix}}} instead of {prefix}"
+            raise ValueError(message)
+
+    @property
+    def queue(self) -> str:
+        """Its name."""
+        return self.keys.queue
+
+    @property
+    def prefix(self) -> str:
+        """What all its keys begin with, before the name; `bull` unless the producer says otherwise."""
+        return self.keys.prefix
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.keys.base.rstrip(':')!r})"
+
+    def _options(self, command: Command) -> dict[str, Any]:
+        """In a cluster, a command without a key is for the node that holds the queue."""
+        if not command.keyless or not _is_cluster(self.client):
+            return {}
+        return {"target_nodes": self.client.get_node_from_key(self.keys.marker)}
+
+
+def may_repeat(step: Step) -> bool:
+    """Whether a lost answer may be asked for again."""
+    return step is NOW or step.again
+
+
+def _is_cluster(client: Any) -> bool:
+    return hasattr(client, "get_node_from_key")
+
+
+def _tagged(base: str) -> bool:
+    opening = base.find("{")
+    return opening >= 0 and base.find("}", opening) > opening + 1

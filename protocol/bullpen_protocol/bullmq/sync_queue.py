@@ -1,0 +1,131 @@
+"""SyncQueue: the operations of BullMQ, carried out over redis (the runner's)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+
+from redis.exceptions import NoScriptError
+
+from bullpen_protocol.bullmq import (
+    adding,
+    claiming,
+    finishing,
+    locking,
+    looking,
+    repeating,
+    reporting,
+    server,
+    waking,
+)
+from bullpen_protocol.bullmq.errors import RedisAwayError, RedisFaultError
+from bullpen_protocol.bullmq.faults import FAULTS, translate
+from bullpen_protocol.bullmq.keys import Keys
+from bullpen_protocol.bullmq.queue import BaseQueue, may_repeat
+from bullpen_protocol.bullmq.scripts import source
+from bullpen_protocol.bullmq.steps import Batch, Command, Operation, Script, Step
+
+if TYPE_CHECKING:
+    import redis
+
+T = TypeVar("T")
+P = ParamSpec("P")
+_TIME: Final = Command(("TIME",), again=True, keyless=True)
+
+
+def _calling(
+    operation: Callable[Concatenate[Keys, P], Operation[T]],
+) -> Callable[Concatenate[SyncQueue, P], T]:
+    @functools.wraps(operation)
+    def method(queue: SyncQueue, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return queue.run(operation(queue.keys, *args, **kwargs))
+
+    return method
+
+
+class SyncQueue(BaseQueue):
+    """One queue over a client of connect(). Each method is described where its operation is written.
+
+    Raises RedisAwayError, RedisRefusedError and QueueError, never redis-py's own.
+    """
+
+    def __init__(self, client: redis.Redis | redis.RedisCluster, queue: str, prefix: str = "bull") -> None:
+        super().__init__(client, queue, prefix)
+
+    claim = _calling(claiming.claim)
+    hold = _calling(locking.hold)
+    extend = _calling(locking.extend)
+    extend_many = _calling(locking.extend_many)
+    stalled = _calling(locking.stalled)
+    load = _calling(looking.load)
+    location = _calling(looking.location)
+    locations = _calling(looking.locations)
+    state = _calling(looking.state)
+    active_ids = _calling(looking.active_ids)
+    counts = _calling(looking.counts)
+    paused = _calling(looking.paused)
+    cancel_requested = _calling(looking.cancel_requested)
+    now_ms = _calling(looking.now_ms)
+    progress = _calling(reporting.progress)
+    log = _calling(reporting.log)
+    complete = _calling(finishing.complete)
+    fail = _calling(finishing.fail)
+    give_back = _calling(finishing.give_back)
+    advance = _calling(repeating.advance)
+    nudge = _calling(waking.nudge)
+    add = _calling(adding.add)
+    check_server = _calling(server.check_server)
+
+    def run(self, operation: Operation[T]) -> T:
+        """Carry out *operation*, step by step."""
+        try:
+            step = next(operation)
+            while True:
+                try:
+                    reply = self._carry_out(step)
+                except RedisFaultError as fault:
+                    step = operation.throw(fault)
+                else:
+                    step = operation.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _carry_out(self, step: Step) -> Any:
+        try:
+            return self._once(step)
+        except FAULTS as error:
+            fault = translate(error)
+            if not (may_repeat(step) and isinstance(fault, RedisAwayError)):
+                raise fault from error
+        try:
+            return self._once(step)
+        except FAULTS as error:
+            raise translate(error) from error
+
+    def _once(self, step: Step) -> Any:
+        if isinstance(step, Script):
+            return self._script(step)
+        if isinstance(step, Command):
+            return self._command(step)
+        if isinstance(step, Batch):
+            pipeline = self.client.pipeline(transaction=False)
+            for command in step.commands:
+                pipeline.execute_command(*command.args)
+            return pipeline.execute()
+        return self.clock.now_ms() or self._ask_time()
+
+    def _script(self, step: Script) -> Any:
+        lua = source(step.name)
+        try:
+            return self.client.execute_command("EVALSHA", lua.sha1, len(step.keys), *step.keys, *step.args)
+        except NoScriptError:  # not run: the server has never seen it, or forgot it in a restart
+            return self.client.execute_command("EVAL", lua.text, len(step.keys), *step.keys, *step.args)
+
+    def _command(self, step: Command) -> Any:
+        return self.client.execute_command(*step.args, **self._options(step))
+
+    def _ask_time(self) -> int:
+        asked_s = self.clock.own_s()
+        return self.clock.set(self._command(_TIME), asked_s)
