@@ -73,14 +73,16 @@ class KubeLauncher:
         self._api = api
         self._mirror = mirror
         self._nodes = nodes
-        self._placement = placement
+        self.placement = placement
+        """Of the next launch. Its namespace and installation never change."""
+        self.installation = placement.installation
         self._selector = f"{naming.LABEL_INSTALLATION}={placement.installation}"
 
     async def launch(self, attempt: Attempt, job_type: JobType) -> None:
         """Create the KubeJob; one that is there already is ours, for its name holds the token."""
-        body = kube_job(attempt, job_type, self._placement)
+        body = kube_job(attempt, job_type, self.placement)
         try:
-            await self._api.create(batch(self._placement.namespace), body)
+            await self._api.create(batch(self.placement.namespace), body)
         except KubeAwayError as error:
             raise LauncherUnavailableError(str(error)) from error
         except KubeRefusedError as error:
@@ -95,7 +97,7 @@ class KubeLauncher:
 
         The other way round its pod would look like one that outlived its KubeJob.
         """
-        namespace = self._placement.namespace
+        namespace = self.placement.namespace
         with _asking():
             pods = await self._with_nodes(await self._api.objects(core(namespace, "pods"), self._selector))
             found = await self._api.objects(batch(namespace), self._selector)
@@ -103,7 +105,7 @@ class KubeLauncher:
 
     async def look(self, name: str) -> KubeJobSeen | None:
         """Read the KubeJob and its pods from the API server."""
-        namespace = self._placement.namespace
+        namespace = self.placement.namespace
         with _asking():
             pods = await self._with_nodes(await self._api.objects(core(namespace, "pods"), f"{OF_KUBE_JOB}={name}"))
             found = await self._api.get(batch(namespace, name))
@@ -112,18 +114,18 @@ class KubeLauncher:
     async def delete(self, name: str) -> None:
         """Delete in the foreground: the KubeJob stays, being deleted, until its pod has ended."""
         with _asking():
-            await self._api.delete(batch(self._placement.namespace, name))
+            await self._api.delete(batch(self.placement.namespace, name))
 
     async def mark_recorded(self, name: str) -> None:
         """Annotate the KubeJob."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with _asking():
             patch = {"metadata": {"annotations": {naming.ANNOTATION_RECORDED: now}}}
-            await self._api.patch(batch(self._placement.namespace, name), patch)
+            await self._api.patch(batch(self.placement.namespace, name), patch)
 
     def changes(self) -> AsyncIterator[KubeJobSeen]:
         """Pass on what the mirror hears of this installation."""
-        return self._mirror.changes(self._placement.installation)
+        return self._mirror.changes(self.installation)
 
     async def _with_nodes(self, pods: Iterable[dict[str, object]]) -> Sequence[OwnedPod]:
         owned = [seen for seen in map(owned_pod, pods) if seen is not None]

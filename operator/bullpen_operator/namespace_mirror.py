@@ -28,8 +28,13 @@ class NamespaceMirror:
 
     @property
     def age_s(self) -> float:
-        """Seconds since the slower of both was last heard."""
+        """Seconds since the slower of both last turned."""
         return max(self._kube_jobs.age_s, self._pods.age_s)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the API server answers both."""
+        return self._kube_jobs.answered and self._pods.answered
 
     async def run(self) -> None:
         """Mirror until cancelled."""

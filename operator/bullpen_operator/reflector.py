@@ -67,7 +67,7 @@ class Reflector(Generic[T]):
         self._translate = translate
         self._changed = changed
         self._pace = pace or Pace()
-        self._heard = time.monotonic()
+        self._turned = time.monotonic()
         self._failures = 0
         self.objects: dict[str, T] = {}
         """What is there, by name. Complete once `synced` is set."""
@@ -79,8 +79,13 @@ class Reflector(Generic[T]):
 
     @property
     def age_s(self) -> float:
-        """Seconds since the API server was last heard, a bookmark included."""
-        return time.monotonic() - self._heard
+        """Seconds since it last turned: the API server was heard (a bookmark will do), or tried in vain."""
+        return time.monotonic() - self._turned
+
+    @property
+    def answered(self) -> bool:
+        """Whether the last attempt to hear the API server was no failure."""
+        return not self._failures and self.synced.is_set()
 
     async def run(self) -> None:
         """Mirror until cancelled; trouble of the API server only delays it."""
@@ -102,7 +107,7 @@ class Reflector(Generic[T]):
                     fresh[item["metadata"]["name"]] = seen
         self._replace(fresh)
         self.lists += 1
-        self._heard = time.monotonic()
+        self._turned = time.monotonic()
         self.synced.set()
         return version
 
@@ -136,7 +141,7 @@ class Reflector(Generic[T]):
 
     def _hear(self, event: Mapping[str, Any]) -> str | None:
         """Take in one event and return the version it brings."""
-        self._heard, self._failures = time.monotonic(), 0
+        self._turned, self._failures = time.monotonic(), 0
         self.events += 1
         kind, item = event.get("type"), event.get("object") or {}
         if kind == "ERROR":
@@ -159,6 +164,7 @@ class Reflector(Generic[T]):
 
     async def _back_off(self, what: str, error: KubeError) -> None:
         delay = self._delay(error)
+        self._turned = time.monotonic()
         self._failures += 1
         extra = {"path": self._path, "error": str(error), "again_in_s": round(delay, 1)}
         logger.warning(what, extra=extra)

@@ -1,0 +1,98 @@
+"""`python -m bullpen_operator`: the operator of a cluster, wired together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+from bullpen_operator import logs
+from bullpen_operator.engine import Engine, EngineSettings
+from bullpen_operator.handlers import watch_jobqueues
+from bullpen_operator.kube import KubeApi
+from bullpen_operator.metrics import Metrics
+from bullpen_operator.namespace_mirror import NamespaceMirror
+from bullpen_operator.probes import Probes
+from bullpen_operator.roster import Roster
+from bullpen_operator.server import RedisServer
+from bullpen_operator.settings import Settings, SettingsError, from_environment
+from bullpen_operator.status_writer import StatusWriter
+from bullpen_protocol.assignment import ExitCode
+
+logger = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM. Running pods are left alone: the next operator finds them."""
+    stop = asyncio.Event()
+    api = await KubeApi.connect()
+    metrics = Metrics()
+    engine = Engine(report=metrics.report, settings=EngineSettings(audit_interval_s=settings.audit_interval_s))
+    mirrors = {namespace: NamespaceMirror(api, namespace) for namespace in settings.namespaces}
+    roster = Roster(api, engine, settings, mirrors, RedisServer)
+    writer = StatusWriter(api, engine, roster, metrics.show)
+    probes = Probes(metrics, lambda: ages(mirrors, roster, writer), settings.stale_after_s)
+    await probes.start(settings.http_port)
+    logger.info("serving namespaces", extra={"namespaces": list(settings.namespaces)})
+    async with asyncio.TaskGroup() as group:
+        loops = [
+            *(group.create_task(mirror.run(), name=f"mirror {name}") for name, mirror in mirrors.items()),
+            group.create_task(engine.run(), name="engine"),
+            group.create_task(roster.run(), name="roster"),
+            group.create_task(writer.run(settings.status_interval_s), name="status"),
+        ]
+        kopf_stop = asyncio.Event()
+        group.create_task(_kopf(roster, settings, kopf_stop, stop), name="kopf")
+        await stop.wait()
+        logger.info("stopping; what runs, runs on")
+        await engine.stop()
+        for loop in loops:
+            loop.cancel()
+        kopf_stop.set()  # last: it cancels whatever tasks it does not know
+    await probes.stop()
+    await api.close()
+
+
+def ages(mirrors: Mapping[str, NamespaceMirror], roster: Roster, writer: StatusWriter) -> dict[str, float]:
+    """Seconds since each loop last turned. An outage is no reason to restart: loops that try, turn."""
+    found = {f"mirror of {namespace}": mirror.age_s for namespace, mirror in mirrors.items()}
+    found |= {"JobQueues": roster.age_s, "status": writer.age_s}
+    if all(mirror.answered for mirror in mirrors.values()):
+        found |= {f"audit of {name}": age for name, age in writer.audit_ages().items()}
+    return found
+
+
+async def _kopf(roster: Roster, settings: Settings, kopf_stop: asyncio.Event, stop: asyncio.Event) -> None:
+    ready = asyncio.Event()
+    taking = asyncio.get_running_loop().create_task(_take_signals(ready, stop))
+    try:
+        await watch_jobqueues(roster, settings.namespaces, kopf_stop, ready)
+    finally:
+        taking.cancel()
+        stop.set()
+
+
+async def _take_signals(ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """Take the signals back from kopf, which would end itself first and cancel everybody's tasks."""
+    await ready.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+def main() -> int:
+    """Run the operator; the exit code is 64 for a wrong environment."""
+    try:
+        settings = from_environment(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.BAD_ASSIGNMENT
+    logs.configure(settings.log_level)
+    asyncio.run(serve(settings))
+    return ExitCode.COMPLETED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

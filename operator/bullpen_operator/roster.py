@@ -1,0 +1,221 @@
+"""The JobQueues of the served namespaces: each is checked, given its Redis and its launcher, and put to the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from bullpen_operator import naming
+from bullpen_operator.engine import Served
+from bullpen_operator.kube import KubeApi, KubeError, jobqueues
+from bullpen_operator.kube_launcher import KubeLauncher, Nodes
+from bullpen_operator.manifest import Placement
+from bullpen_operator.model import JobQueueSpec
+from bullpen_operator.namespace_mirror import NamespaceMirror
+from bullpen_operator.ports import Server
+from bullpen_operator.settings import Settings
+from bullpen_protocol.bullmq import ServerUrlError
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""Namespace and name of a JobQueue."""
+
+
+class Serves(Protocol):
+    """The part of the engine that the roster uses."""
+
+    def put(self, served: Served) -> None:
+        """Serve as described."""
+
+    def remove(self, name: str) -> None:
+        """Serve no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a JobQueue is not served: `reason` of the condition, and one sentence."""
+
+    reason: str
+    sentence: str
+
+
+@dataclass
+class Entry:
+    """One JobQueue as it was last seen."""
+
+    namespace: str
+    name: str
+    generation: int = 0
+    fault: Fault | None = None
+    status: Mapping[str, Any] = field(default_factory=dict)
+    """As the API server last showed it, or as it was last written."""
+    put: tuple[int, str, str | None] | None = None
+    """What the engine serves: generation, URL and CA."""
+
+    @property
+    def full_name(self) -> str:
+        """`<namespace>/<name>`, as the engine calls it."""
+        return f"{self.namespace}/{self.name}"
+
+
+class Roster:
+    """Keeps the engine in line with the JobQueues, whatever order or number of events they come in."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        engine: Serves,
+        settings: Settings,
+        mirrors: Mapping[str, NamespaceMirror],
+        connect: Callable[[str, str | None], Server],
+    ) -> None:
+        """*connect* makes the Redis of a URL and a CA (PEM or None)."""
+        self._api = api
+        self._engine = engine
+        self._settings = settings
+        self._mirrors = mirrors
+        self._connect = connect
+        self._nodes = Nodes(api)
+        self._servers: dict[tuple[str, str | None], Server] = {}
+        self._launchers: dict[Key, KubeLauncher] = {}
+        self._uids: dict[str, str] = {}
+        self._turn = asyncio.Lock()
+        self._turned = time.monotonic()
+        self.entries: dict[Key, Entry] = {}
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since everything was last read again."""
+        return time.monotonic() - self._turned
+
+    async def seen(self, body: Mapping[str, Any]) -> None:
+        """Take in a JobQueue as it is now; the same once more changes nothing."""
+        async with self._turn:
+            metadata = body.get("metadata") or {}
+            key = (str(metadata.get("namespace")), str(metadata.get("name")))
+            entry = self.entries.setdefault(key, Entry(*key))
+            entry.status = body.get("status") or entry.status
+            try:
+                await self._serve(entry, int(metadata.get("generation") or 0), body.get("spec") or {})
+            except KubeError as error:
+                # Not a fault of the JobQueue: it is read again with the next round.
+                logger.warning("could not serve yet", extra={"jobqueue": entry.full_name, "error": str(error)})
+
+    async def gone(self, namespace: str, name: str) -> None:
+        """Serve a JobQueue no more; its running attempts run on and are settled."""
+        async with self._turn:
+            entry = self.entries.pop((namespace, name), None)
+            if entry is not None:
+                self._engine.remove(entry.full_name)
+                logger.info("JobQueue is gone", extra={"jobqueue": entry.full_name})
+
+    async def run(self) -> None:
+        """Read every JobQueue and Secret again now and then: events can be missed, and Secrets send none."""
+        while True:
+            try:
+                await self.resync()
+                self._turned = time.monotonic()
+            except KubeError as error:
+                logger.warning("could not read the JobQueues", extra={"error": str(error)})
+            await asyncio.sleep(self._settings.resync_interval_s)
+
+    async def resync(self) -> None:
+        """Bring every entry in line with the API server; raises KubeError, and then nothing is taken for gone."""
+        for namespace in self._settings.namespaces:
+            bodies = await self._api.objects(jobqueues(namespace))
+            for body in bodies:
+                await self.seen(body)
+            names = {body["metadata"]["name"] for body in bodies}
+            for known in [name for place, name in self.entries if place == namespace and name not in names]:
+                await self.gone(namespace, known)
+
+    async def _serve(self, entry: Entry, generation: int, body: Mapping[str, Any]) -> None:
+        try:
+            spec = JobQueueSpec.model_validate(body)
+        except ValidationError as error:
+            self._refuse(entry, generation, Fault("InvalidSpec", sentence_of(error)))
+            return
+        place = await self._redis(entry, spec)
+        if isinstance(place, Fault):
+            self._refuse(entry, generation, place)
+            return
+        wanted = (generation, *place)
+        if entry.put != wanted:
+            try:
+                server = self._server(*place)
+            except ServerUrlError as error:
+                name = spec.redis.secret_ref.name
+                self._refuse(entry, generation, Fault("SecretInvalid", f"Secret {name!r}, key url: {error}"))
+                return
+            launcher = await self._launcher(entry, spec)
+            self._engine.put(Served(entry.full_name, spec, launcher.installation, server, launcher))
+            entry.generation, entry.fault, entry.put = generation, None, wanted
+            logger.info("serving", extra={"jobqueue": entry.full_name, "queue": spec.queue, "generation": generation})
+
+    def _refuse(self, entry: Entry, generation: int, fault: Fault) -> None:
+        """Claim nothing more for a JobQueue that can't be served as it is; what runs, runs on."""
+        if entry.fault != fault:
+            logger.warning("not serving", extra={"jobqueue": entry.full_name, "error": fault.sentence})
+        entry.generation, entry.fault = generation, fault
+        if entry.put is not None:
+            self._engine.remove(entry.full_name)
+            entry.put = None
+
+    async def _redis(self, entry: Entry, spec: JobQueueSpec) -> tuple[str, str | None] | Fault:
+        name = spec.redis.secret_ref.name
+        secret = await self._api.secret(entry.namespace, name)
+        if secret is None:
+            sentence = f"Secret {name!r} does not exist; create it with the key url (redis://...)"
+            return Fault("SecretMissing", sentence)
+        if not secret.get("url"):
+            return Fault("SecretIncomplete", f"Secret {name!r} has no key url; add it (redis://...)")
+        return secret["url"].strip(), secret.get("ca.crt") or None
+
+    def _server(self, url: str, ca: str | None) -> Server:
+        """Share one connection among the JobQueues of one Redis: it makes one blocking wait for all."""
+        place = (url, ca)
+        if place not in self._servers:
+            self._servers[place] = self._connect(url, ca)
+        return self._servers[place]
+
+    async def _launcher(self, entry: Entry, spec: JobQueueSpec) -> KubeLauncher:
+        """Keep one launcher per JobQueue for good: the engine listens to it."""
+        key = (entry.namespace, entry.name)
+        placement = Placement(
+            namespace=entry.namespace,
+            jobqueue=entry.name,
+            installation=naming.installation_id(await self._uid(entry.namespace), entry.namespace, entry.name),
+            redis_secret=spec.redis.secret_ref.name,
+            default_image=self._settings.runner_image,
+            image_pull_policy=self._settings.image_pull_policy,
+            image_pull_secrets=self._settings.image_pull_secrets,
+        )
+        if key in self._launchers:
+            self._launchers[key].placement = placement
+        else:
+            mirror = self._mirrors[entry.namespace]
+            self._launchers[key] = KubeLauncher(self._api, mirror, self._nodes, placement)
+        return self._launchers[key]
+
+    async def _uid(self, namespace: str) -> str:
+        """Tell this cluster from all others by the uid of the namespace: a namespaced Role may read that."""
+        if namespace not in self._uids:
+            found = await self._api.get(f"/api/v1/namespaces/{namespace}")
+            if found is None:
+                raise KubeError(f"namespace {namespace!r} does not exist")
+            self._uids[namespace] = found["metadata"]["uid"]
+        return self._uids[namespace]
+
+
+def sentence_of(error: ValidationError) -> str:
+    """Say what is wrong with a spec: the first problem, its field and what was expected."""
+    first = error.errors()[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    return f"spec{where}: {first['msg'].removeprefix('Value error, ')}"
