@@ -133,6 +133,12 @@ class LocalLauncher:
         self._shims.adopt(folder)
         self._shims.terminate(name)
 
+    def kill(self) -> None:
+        """End every running attempt at once: its processes are killed, without grace."""
+        for name in self._shims.names():
+            AttemptFolder(self._live / name).mark("deleting")
+            self._shims.terminate(name, at_once=True)
+
     async def mark_recorded(self, name: str) -> None:
         """Nothing more is to be done about this attempt; once it has ended, its folder leaves the list."""
         folder = AttemptFolder(self._live / name)

@@ -27,7 +27,8 @@ LOG_LIMIT_BYTES: Final = 10 << 20
 STARTED: Final = 3
 """Descriptor that the launcher waits on: closed once the runner is on disk and free to run."""
 _IDLE_S: Final = 5.0
-_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGCHLD})
+_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD})
+"""SIGTERM: end within the grace time; SIGUSR1: end now."""
 
 
 def main() -> None:
@@ -163,8 +164,10 @@ class Shim:
 
     def _wait(self, seconds: float) -> None:
         received = signal.sigtimedwait(_SIGNALS, max(seconds, 0.0))
-        if received is not None and received.si_signo == signal.SIGTERM:
+        if received is not None and received.si_signo != signal.SIGCHLD:
             self._end()
+            if received.si_signo == signal.SIGUSR1:
+                self._kill_at = 0.0
         self._reap()
 
     def _reap(self) -> None:

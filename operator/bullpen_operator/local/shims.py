@@ -76,11 +76,11 @@ class Shims:
             if processes.start_ticks(pid) != ticks:  # the number went to another process
                 self._has_ended(folder.name)
 
-    def terminate(self, name: str) -> None:
-        """Ask a shim to end its attempt."""
+    def terminate(self, name: str, *, at_once: bool = False) -> None:
+        """Ask a shim to end its attempt, without grace if *at_once*."""
         if (shim := self._watched.get(name)) is not None:
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(shim.descriptor, signal.SIGTERM)
+                signal.pidfd_send_signal(shim.descriptor, signal.SIGUSR1 if at_once else signal.SIGTERM)
 
     def close(self) -> None:
         """Stop watching; the shims go on."""
@@ -130,7 +130,7 @@ def _spawn(folder: AttemptFolder, environment: Mapping[str, str], told: int) -> 
             dict(environment),
             file_actions=actions,
             setsid=True,
-            setsigmask=(signal.SIGTERM,),  # it waits until the shim can answer it
+            setsigmask=(signal.SIGTERM, signal.SIGUSR1),  # they wait until the shim can answer them
         )
     except ValueError as error:  # a NUL, or half of a surrogate pair
         raise LaunchError("its id or name holds a character that no process can be given") from error
