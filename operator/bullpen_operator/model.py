@@ -15,6 +15,8 @@ API_GROUP: Final = "bullpen.dev"
 API_VERSION: Final = "bullpen.dev/v1alpha1"
 KIND: Final = "JobQueue"
 ANY_NAME: Final = "*"
+GRAPH_TIMEOUT_S: Final = 60.0
+"""Longest graph write of an attempt; never longer than its lock, or a write could outlive what fences it."""
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
@@ -183,6 +185,7 @@ class JobType(_JobSettings):
             lock_ms=_milliseconds(lock),
             timeout_s=self.timeout.total_seconds(),
             start_timeout_s=self.start_timeout.total_seconds(),
+            graph_timeout_s=min(GRAPH_TIMEOUT_S, lock.total_seconds()),
             give_back_max=self.give_back.max,
             give_back_delay_ms=_milliseconds(self.give_back.delay),
             permanent_exit_codes=self.permanent_exit_codes,

@@ -8,7 +8,7 @@ from typing import Final
 from bullpen_operator.breaker import Breaker, Change
 from bullpen_operator.escaping import safe
 from bullpen_operator.events import Event, EventKind, Report
-from bullpen_operator.model import JobQueueSpec, JobType
+from bullpen_operator.model import GRAPH_TIMEOUT_S, JobQueueSpec, JobType
 from bullpen_operator.ports import Clock, Launcher, Queue, Server
 from bullpen_operator.seen import Attempt, AttemptSettings
 from bullpen_operator.slots import Slots
@@ -122,7 +122,7 @@ class Lane:
 
     def _settings(self, job_type: JobType | None) -> AttemptSettings:
         if job_type is None:
-            return AttemptSettings(lock_ms=self.lock_ms, graph_timeout_s=min(60.0, self.lock_ms / 1000))
+            return AttemptSettings(lock_ms=self.lock_ms, graph_timeout_s=min(GRAPH_TIMEOUT_S, self.lock_ms / 1000))
         return job_type.attempt_settings(self.served.spec.lock_duration)
 
     def breaker_changed(self, change: Change | None) -> None:

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from bullpen_protocol.bullmq.encoding import pack
 from bullpen_protocol.bullmq.keys import Keys
-from bullpen_protocol.bullmq.steps import NOW, Operation, Script
+from bullpen_protocol.bullmq.steps import NOW, Command, Operation, Script
 
 
 class HoldResult(IntEnum):
@@ -49,12 +49,16 @@ def extend_many(keys: Keys, job_ids: Sequence[str], tokens: Sequence[str], lock_
     return failed
 
 
-def stalled(keys: Keys, max_stalled: int, interval_ms: int) -> Operation[list[str]]:
+def stalled(keys: Keys, max_stalled: int, interval_ms: int, spare: Sequence[str] = ()) -> Operation[list[str]]:
     """Run BullMQ's stalled check, at most once per interval over all clients; returns the ids put back to wait.
 
     Two-phased: a job is put back when it is still active without a lock one interval after it was first noticed.
-    More than *max_stalled* stalls leave a `defa` for the next claimer to act on.
+    More than *max_stalled* stalls leave a `defa` for the next claimer to act on. Jobs of *spare* are never put back
+    by this call, lock or no lock: they are no longer noticed when it begins, and if another client notices them in
+    between, that client's check makes this one do nothing.
     """
+    if spare:
+        yield Command(("SREM", keys("stalled"), *spare), again=True)
     now = yield NOW
     names = ("stalled", "wait", "active", "stalled-check", "meta", "paused", "marker", "events", "repeat")
     args = (max_stalled, keys.base, now, interval_ms)
