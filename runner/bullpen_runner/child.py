@@ -72,8 +72,10 @@ def _tidy() -> None:
 
     for variable in [name for name in os.environ if name.startswith("BULLPEN_")]:
         del os.environ[variable]
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    # new ones: those that were inherited may believe that they are files
+    sys.stdout, sys.stderr = (
+        os.fdopen(handle, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False) for handle in (1, 2)
+    )
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     faulthandler.enable()  # a crash in C says where
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from bullpen_protocol.assignment import ExitCode, RunnerOutcome, TerminationMessage
 
@@ -53,7 +52,7 @@ def write_message(path: str, message: TerminationMessage) -> bool:
     """
     data = message.to_text().encode()
     try:
-        handle = os.open(Path(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             os.pwrite(handle, data, 0)
             os.ftruncate(handle, len(data))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Final
 
@@ -14,7 +13,7 @@ STACK_FRAMES: Final = 40
 """Frames kept of each exception: the innermost, where it happened."""
 STACK_CHARACTERS: Final = 8_000
 CAUSES: Final = 5
-_OURS: Final = str(Path(__file__).parent)
+_OURS: Final = __file__.rpartition("/")[0] + "/"
 
 
 def sentence(text: str, limit: int = REASON_LIMIT) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from bullpen_protocol.assignment import Assignment
-from bullpen_protocol.bullmq import HoldResult, RedisAwayError, SyncQueue
-from bullpen_runner.endings import superseded
+from bullpen_protocol.bullmq import HoldResult, RedisAwayError, RedisRefusedError, SyncQueue
+from bullpen_runner.endings import misconfigured, superseded
 from bullpen_runner.log import Log
 from bullpen_runner.loop import Loop
 
@@ -15,6 +17,7 @@ RENEWALS_PER_LOCK: Final = 4
 RETRY_S: Final = (0.25, 0.5, 1.0, 2.0)
 """Waits while Redis is away; the last one repeats."""
 
+_ACCESS: Final = frozenset({"NOAUTH", "WRONGPASS", "NOPERM"})
 _WHY: Final = {
     HoldResult.GONE: "the job was removed",
     HoldResult.NOT_ACTIVE: "the job is no longer active",
@@ -45,11 +48,8 @@ class Lease:
         """
         asked = time.monotonic()
         mine = self._assignment
-        try:
+        with self.seen():
             result = self._queue.hold(mine.job_id, mine.token, mine.fence, mine.lock_ms)
-        except RedisAwayError:
-            self.lost_sight()
-            raise
         if result is not HoldResult.HELD:
             raise superseded(_WHY[result])
         self._back(asked)
@@ -58,6 +58,23 @@ class Lease:
     def keep(self) -> None:
         """Renew from here on, every quarter of the lock time."""
         self._loop.after(self._interval, self._renew)
+
+    @contextmanager
+    def seen(self) -> Iterator[None]:
+        """Note an outage of what is asked inside. Refused credentials are none: they end the attempt, and cost nothing.
+
+        Raises RedisAwayError, or EndedError.
+        """
+        try:
+            yield
+        except RedisRefusedError as error:
+            if error.kind in _ACCESS:
+                raise misconfigured(f"Redis refuses the runner: {error}") from error
+            self.lost_sight()
+            raise RedisAwayError(str(error)) from error
+        except RedisAwayError:
+            self.lost_sight()
+            raise
 
     def lost_sight(self) -> None:
         """Note that Redis is away: whoever finds out says so."""
@@ -76,13 +93,15 @@ class Lease:
 
     def _renew(self) -> None:
         asked = time.monotonic()
+        mine = self._assignment
         try:
-            if self._queue.extend(self._assignment.job_id, self._assignment.fence, self._assignment.lock_ms):
+            with self.seen():
+                renewed = self._queue.extend(mine.job_id, mine.fence, mine.lock_ms)
+            if renewed:
                 self._back(asked)
             else:
                 self.hold()
         except RedisAwayError:
-            self.lost_sight()
             self._loop.after(min(self.wait(), self._interval), self._renew)
             return
         self.keep()

@@ -68,8 +68,9 @@ class Loop:
 
     def pause(self, seconds: float) -> None:
         """Turn for so many seconds."""
-        end = time.monotonic() + seconds
-        self.run_until(lambda: time.monotonic() >= end)
+        over: list[bool] = []
+        self.after(seconds, lambda: over.append(True))
+        self.run_until(lambda: bool(over))
 
     def turn(self) -> None:
         """Wait for the next event and handle all that is due."""

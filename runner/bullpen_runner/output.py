@@ -12,6 +12,7 @@ LINES: Final = 20_000
 """Lines of one stream that are kept of one attempt."""
 
 _CHUNK: Final = 64 * 1024
+_CHUNKS: Final = 64
 
 
 class Output:
@@ -28,11 +29,15 @@ class Output:
         """Read whenever there is something, until the stream ends."""
         loop.watch(self._handle, lambda: None if self._read() else loop.unwatch(self._handle))
 
-    def drain(self) -> None:
-        """Read what is left of a child that has ended; a process that it left behind may keep the stream open."""
-        for _ in range(64):
+    def catch_up(self) -> None:
+        """Read what is there, so that it comes before what the runner is about to log."""
+        for _ in range(_CHUNKS):
             if not self._read():
                 break
+
+    def drain(self) -> None:
+        """Read what is left of a child that has ended; a process that it left behind may keep the stream open."""
+        self.catch_up()
         if self._rest:
             self._line(self._rest)
             self._rest = b""

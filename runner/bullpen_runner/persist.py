@@ -15,7 +15,7 @@ from bullpen_protocol.assignment import (
     RunnerOutcome,
     TerminationMessage,
 )
-from bullpen_protocol.bullmq import Code, Job, QueueError, RedisAwayError, SyncQueue
+from bullpen_protocol.bullmq import Code, Job, QueueError, RedisAwayError, RedisFaultError, SyncQueue
 from bullpen_runner.endings import EndedError, Ending, give_back, misconfigured, superseded, write_message
 from bullpen_runner.lease import Lease
 from bullpen_runner.log import Log
@@ -86,7 +86,7 @@ class Persist:
     def complete(self, job: Job, value: str, deadline: float) -> Ending:
         """Complete the job with *value*, which is JSON text. Raises RefusedError, EndedError."""
         self._say(_completed(value))
-        self._finish(lambda: self._queue.complete(job, self._assignment.fence, value, self._fields(job)), job, deadline)
+        self._finish(lambda: self._queue.complete(job, self._assignment.fence, value), job, deadline)
         return Ending(ExitCode.COMPLETED)
 
     def fail(self, job: Job, reason: str, stack: str, *, unrecoverable: bool, deadline: float) -> Ending:
@@ -94,17 +94,11 @@ class Persist:
         outcome = RunnerOutcome.UNRECOVERABLE if unrecoverable else RunnerOutcome.FAILED
         self._say(TerminationMessage(outcome, reason))
         self._finish(
-            lambda: self._queue.fail(
-                job, self._assignment.fence, reason, stack, unrecoverable=unrecoverable, fields=self._fields(job)
-            ),
+            lambda: self._queue.fail(job, self._assignment.fence, reason, stack, unrecoverable=unrecoverable),
             job,
             deadline,
         )
         return Ending(ExitCode.FAILED)
-
-    def _fields(self, job: Job) -> dict[str, str]:
-        """Our own field, written by the script that moves the job: it says that this attempt moved it."""
-        return {"bullpen": json.dumps({**job.bullpen, "token": self._assignment.fence})}
 
     def _finish(self, operation: Callable[[], Any], job: Job, deadline: float) -> None:
         """Run a finish until its outcome is known."""
@@ -114,7 +108,7 @@ class Persist:
                 if unknown and self._is_done(job):
                     return
                 operation()
-            except RedisAwayError:
+            except RedisFaultError:  # refused, too: a script may have run up to the command that was
                 unknown = True
                 self._lease.lost_sight()
                 # the last words are said: an operator that finds the job active finishes it with them
@@ -136,11 +130,12 @@ class Persist:
         raise superseded(str(error))
 
     def _is_done(self, job: Job) -> bool:
-        """After an unknown answer: whether our finish took place. Raises RedisAwayError."""
-        now = self._queue.load(job.id)
-        if now is not None and now.bullpen.get("token") == self._assignment.fence:
-            return self._queue.state(job.id) != "active"
-        return False
+        """After an unknown answer: whether our finish took place. Raises RedisFaultError.
+
+        Each finish leaves its token in our field, in the same script; without a hash there is nothing left to finish.
+        """
+        seen = self._queue.location(job.id)
+        return not seen.exists or seen.moved_by(self._assignment.fence)
 
     def _say(self, message: TerminationMessage) -> None:
         if not write_message(self._assignment.termination_log, message):

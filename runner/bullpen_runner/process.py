@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
@@ -130,6 +131,8 @@ def spawn(run: Callable[[socket.socket, int], NoReturn]) -> Child:
             os.dup2(out_write, 1)
             os.dup2(err_write, 2)
             run(theirs, supervisor)
+        except BaseException:  # noqa: BLE001 - the last chance to say anything
+            sys.excepthook(*sys.exc_info())
         finally:
             os._exit(1)
     theirs.close()

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import Any, Final
 
-from bullpen_protocol.bullmq import QueueError, RedisAwayError, SyncQueue
+from bullpen_protocol.bullmq import QueueError, RedisAwayError, RedisRefusedError, SyncQueue
 from bullpen_runner.lease import Lease
 from bullpen_runner.log import Level, Log
 from bullpen_runner.loop import Loop
@@ -99,6 +99,6 @@ class Relay:
         except RedisAwayError:
             self._lease.lost_sight()
             return False
-        except QueueError:
-            return True  # the job is gone; its lock will say so
+        except (QueueError, RedisRefusedError):
+            return True  # the job is gone, as its lock will say; or Redis is full, and this is not worth trying again
         return True

@@ -92,9 +92,9 @@ class Supervisor:
             try:
                 self._raise_ending()
                 lease.hold()
-                job = queue.load(self._assignment.job_id)
+                with lease.seen():
+                    job = queue.load(self._assignment.job_id)
             except RedisAwayError:
-                lease.lost_sight()
                 wait = lease.wait()
                 if time.monotonic() + wait >= self._deadline:
                     raise give_back("Redis stayed away from the start to the deadline") from None
@@ -120,6 +120,7 @@ class Supervisor:
         timer = self._loop.at(deadline, self._on_deadline)
         self._loop.run_until(lambda: self._came is not None)
         timer.cancel()
+        self._catch_up()
         came, self._came = self._came, None
         if isinstance(came, EndedError):
             raise came
@@ -157,6 +158,7 @@ class Supervisor:
         return made.value if made.value is not None else Failure("the processor's process spoke out of turn")
 
     def _on_channel(self) -> None:
+        self._catch_up()
         try:
             for frame in self._child.receive():
                 self._take(frame)
@@ -166,6 +168,11 @@ class Supervisor:
             self._loop.unwatch(self._child.fileno())
             self._child.kill()
             self._come(Failure(str(error)))
+
+    def _catch_up(self) -> None:
+        """What was printed before a frame was sent comes before it in the log."""
+        for output in self._outputs:
+            output.catch_up()
 
     def _take(self, frame: Frame) -> None:
         """Act on one frame of the child."""
@@ -185,7 +192,7 @@ class Supervisor:
         """Read a frame that ends the wait."""
         body: dict[str, Any] = frame.json()
         if frame.kind is Kind.UNLOADABLE:
-            return misconfigured(f"processor {self._assignment.processor!r} can't be loaded: {body['reason']}")
+            return misconfigured(body["reason"])
         if frame.kind is Kind.RESULT:
             write, self._write = self._write, None
             return Returned(body["value"], write)

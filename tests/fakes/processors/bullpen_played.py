@@ -31,7 +31,8 @@ class Played:
         play = _Play(context)
         for name, *arguments in payload["steps"]:
             getattr(play, name)(*arguments)
-        return play.result
+        result: Result = play.result
+        return result
 
 
 class _Play:

@@ -1,0 +1,115 @@
+"""Attempts that are stopped: by a signal, by their timer, by the kernel."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from bullpen_protocol.assignment import ExitCode, RunnerOutcome
+from fakes.attempts import Runner, Stage, eventually, is_running
+from fakes.graph import Act, FakeGraph
+
+
+def outcome_of(runner: Runner) -> RunnerOutcome | None:
+    message = runner.message()
+    return message.outcome if message else None
+
+
+def read_pid(path: Path) -> int:
+    return int(eventually(lambda: path.exists() and path.read_text(), f"{path.name}"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_before_anything_is_persisted_ends_the_attempt_unfinished(stage: Stage, number: signal.Signals) -> None:
+    at_work, grandchild = stage.touched("at-work"), stage.touched("grandchild")
+    job_id = stage.add(["child", str(grandchild)], ["touch", str(at_work)], ["sleep", 600])
+    runner = stage.start(*stage.claim())
+    child = read_pid(at_work)
+
+    runner.send(number)
+
+    assert runner.wait() == ExitCode.TERMINATED
+    assert outcome_of(runner) is RunnerOutcome.TERMINATED
+    assert stage.events(job_id) == ["active"]
+    assert not is_running(child)
+    eventually(lambda: not is_running(read_pid(grandchild)), "the end of the child's own child")
+
+
+def test_a_stop_after_the_write_began_lets_it_complete(stage: Stage, graph: FakeGraph) -> None:
+    graph.gate.clear()
+    job_id = stage.add(["update", "INSERT DATA { <urn:a> <urn:b> <urn:c> }"])
+    runner = stage.start(*stage.claim())
+    assert graph.arrived.wait(30)
+
+    runner.send(signal.SIGTERM)
+    graph.gate.set()
+
+    assert runner.wait() == ExitCode.COMPLETED
+    assert stage.events(job_id) == ["active", "completed"]
+    assert len(graph.taken) == 1
+
+
+def test_a_stop_while_redis_does_not_answer_is_obeyed_at_once(stage: Stage) -> None:
+    at_work = stage.touched("at-work")
+    stage.add(["touch", str(at_work)], ["sleep", 600])
+    runner = stage.start(*stage.claim(), lock_ms=400)
+    read_pid(at_work)
+    runner.stop()
+    runner.send(signal.SIGTERM)
+    runner.send(signal.SIGCONT)
+    assert runner.wait() == ExitCode.TERMINATED
+
+
+@pytest.mark.parametrize(
+    "step", [pytest.param(["sleep", 600], id="asleep"), pytest.param(["regex"], id="stuck-in-a-regex")]
+)
+def test_an_attempt_that_overruns_its_time_fails_and_counts(stage: Stage, step: list[object]) -> None:
+    job_id = stage.add(step, opts={"attempts": 2})
+    runner = stage.start(*stage.claim(), timeout_s=1.5)
+    assert runner.wait() == ExitCode.FAILED
+    job = stage.job(job_id)
+    assert (job.failed_reason, job.atm) == ("timed out after 1.5 s", 1)
+    assert stage.events(job_id)[:2] == ["active", "waiting"] or stage.queue.state(job_id) == "waiting"
+
+
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(["memory_error"], id="python-found-no-memory"), pytest.param(["kill", "SIGKILL"], id="killed-by-9")],
+)
+def test_a_child_out_of_memory_ends_the_attempt_unfinished(stage: Stage, step: list[object]) -> None:
+    job_id = stage.add(step)
+    runner = stage.start(*stage.claim())
+    code = runner.wait()
+    if step == ["memory_error"]:
+        assert (code, outcome_of(runner)) == (ExitCode.OUT_OF_MEMORY, RunnerOutcome.OOM)
+        assert stage.events(job_id) == ["active"]
+    else:  # the cgroup's counter, where there is one, knows that it was not the kernel
+        assert (code, outcome_of(runner)) in {
+            (ExitCode.OUT_OF_MEMORY, RunnerOutcome.OOM),
+            (ExitCode.FAILED, RunnerOutcome.FAILED),
+        }
+
+
+def test_a_supervisor_that_is_killed_leaves_no_child(stage: Stage) -> None:
+    at_work = stage.touched("at-work")
+    stage.add(["touch", str(at_work)], ["regex"])
+    runner = stage.start(*stage.claim())
+    child = read_pid(at_work)
+    runner.send(signal.SIGKILL)
+    runner.wait()
+    eventually(lambda: not is_running(child), "the end of the child")
+
+
+def test_a_store_that_stays_away_until_the_deadline_gives_the_job_back(stage: Stage, graph: FakeGraph) -> None:
+    graph.plan(*[Act.AWAY] * 50)
+    job_id = stage.add(["update", "INSERT DATA {}"])
+    began = time.monotonic()
+    runner = stage.start(*stage.claim(), timeout_s=1.0, graph_timeout_s=1.0)
+    assert runner.wait() == ExitCode.GIVE_BACK
+    assert time.monotonic() - began < 15
+    assert outcome_of(runner) is RunnerOutcome.GIVE_BACK
+    assert stage.events(job_id) == ["active"]
+    assert graph.taken == []
