@@ -22,7 +22,7 @@ from bullpen_operator.local.rdf_http import (
     Reply,
     Request,
     RequestError,
-    new_body,
+    filled,
     term_of,
 )
 
@@ -190,14 +190,12 @@ def _reply_of_query(request: Request, result: ox.QuerySolutions | ox.QueryBoolea
         form = request.choose(TRIPLES | DATASETS)
         return _reply_of_quads(form, (ox.Quad(t.subject, t.predicate, t.object) for t in result))
     results = request.choose(RESULTS)
-    body = new_body()
-    result.serialize(body, results)
-    return Reply(200, results.media_type, body)
+    return Reply(200, results.media_type, filled(lambda body: result.serialize(body, results)))
 
 
 def _reply_of_quads(form: ox.RdfFormat, quads: Iterable[ox.Quad]) -> Reply:
-    body = new_body()
-    ox.serialize(quads if form.supports_datasets else (quad.triple for quad in quads), body, form)
+    statements = quads if form.supports_datasets else (quad.triple for quad in quads)
+    body = filled(lambda body: ox.serialize(statements, body, form))
     return Reply(200, f"{form.media_type}; charset=utf-8", body)
 
 

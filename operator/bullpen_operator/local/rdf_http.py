@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from tempfile import SpooledTemporaryFile
@@ -109,9 +109,15 @@ class Reply:
         return cls(status, "text/plain; charset=utf-8", io.BytesIO(text.encode(errors="replace")))
 
 
-def new_body() -> SpooledTemporaryFile[bytes]:
-    """Return a file for an answer: in memory while it is small."""
-    return SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)
+def filled(write: Callable[[SpooledTemporaryFile[bytes]], object]) -> SpooledTemporaryFile[bytes]:
+    """Return a file with what *write* wrote: in memory while it is small."""
+    body = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - whoever sends the reply closes it
+    try:
+        write(body)
+    except BaseException:
+        body.close()
+        raise
+    return body
 
 
 def term_of(text: str) -> Term:

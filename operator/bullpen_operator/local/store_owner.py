@@ -80,7 +80,7 @@ class Idle:
 def _opened(folder: StoreFolder) -> ox.Store:
     try:
         return ox.Store(str(folder.data))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError is how a broken file comes
         raise StoreUnusableError(f"the triplestore in {folder.path} cannot be opened: {error}") from error
 
 
