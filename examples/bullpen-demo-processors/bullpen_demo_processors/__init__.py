@@ -1,0 +1,1 @@
+"""Processors that misbehave on demand."""
