@@ -46,16 +46,17 @@ class Audit:
         """Audit every active job of ours, taking its KubeJob out of *seen*; ids that the stalled check must not touch.
 
         BullMQ's check moves whatever has no lock. A bound attempt without a lock is being waited for, so all attempts,
-        of other installations too, are spared.
+        of other installations too, are spared; but not what was dealt with long ago and another worker has taken since.
         """
         spared = []
         for job_id in await self._lane.queue.active_ids():
             location = await self._lane.queue.location(job_id)
-            if (location.pb or "").startswith(TOKEN_PREFIX):
-                spared.append(job_id)
             token = self._lane.owner(location.pb)
+            one = seen.pop(token, None) if token is not None else None
+            if (location.pb or "").startswith(TOKEN_PREFIX) and not (one is not None and one.recorded):
+                spared.append(job_id)
             if token is not None:
-                await self._one(token, location, seen.pop(token, None), alive)
+                await self._one(token, location, one, alive)
         return spared
 
     async def _one(self, token: str, location: Location, seen: KubeJobSeen | None, alive: set[str]) -> None:

@@ -78,7 +78,9 @@ def decide(attempt: Attempt, location: Location, seen: KubeJobSeen | None, momen
     Attempts of other installations, and jobs of other claimers, never get here.
     """
     token = attempt.token
-    if not owns(token, location):
+    if not owns(token, location) or (seen is not None and seen.recorded):
+        # Recorded means dealt with. A worker without a name leaves our old `pb` in a job that it claims: should that
+        # worker die, the job is not this attempt's again, and its old end must not be counted twice.
         return _astray(attempt, seen, moment)
     bound = location.pb != token
     action = _bound(attempt, location, seen, moment) if bound else _unbound(attempt, seen, moment)
