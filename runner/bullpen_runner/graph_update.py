@@ -16,7 +16,7 @@ from typing import Final
 
 import pyoxigraph as ox
 
-from bullpen_processors.api import Quads, Resource, UpdateText
+from bullpen_processors.api import Quads, Resource, UnusableInputError, UpdateText
 
 CHUNK_TRIPLES: Final = 20_000
 """Triples of one part. Below 1,000 the commit dominates, above 20,000 only memory grows (measured)."""
@@ -25,7 +25,7 @@ WALK_DEPTH: Final = 3
 """Links from a Resource to the deepest subject that it owns: request -> response -> header is 2."""
 
 
-class UnwritableError(ValueError):
+class UnwritableError(UnusableInputError):
     """The results hold a term that no store may be sent; one sentence, and no repeat can help."""
 
 

@@ -154,14 +154,19 @@ class GraphContract:
         actions = [target.partition("?action=")[2] for method, target, _ in proxy.seen if method == "PUT"]
         assert actions == (["UPDATE", "ADD", "ADD", "COMMIT"] if self.transactions else [])
 
-    def test_nothing_of_a_large_write_is_seen_when_its_fence_is_void(self, server: GraphServer, graph: str) -> None:
+    @pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+    def test_nothing_is_seen_of_a_write_whose_fence_is_void(self, server: GraphServer, graph: str, large: bool) -> None:
         def stop() -> None:
             raise InterruptedError
 
-        store = server.store()
-        with pytest.raises(InterruptedError):
-            store.write(store.prepare(self.big(graph)), TIMEOUT_S, stop)
+        proxy = GraphProxy(server)
+        with proxy.running() as watched:
+            store = watched.store()
+            with pytest.raises(InterruptedError):
+                store.write(store.prepare(self.big(graph) if large else request_of(graph, 1)), TIMEOUT_S, stop)
         assert server.count(graph) == 0
+        rolled_back = ["POST", "PUT", "PUT", "PUT", "DELETE"] if large and self.transactions else []
+        assert [method for method, _, status in proxy.seen if status < 300] == rolled_back
 
     def big(self, graph: str) -> Quads:
         quads = [

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import http.client
 import itertools
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,6 +49,8 @@ class GraphProxy:
     fault: Callable[[str, str, bytes], Fault | None] = lambda _method, _target, _body: None
     password: tuple[str, str] | None = None
     """Asked for by the proxy, before a store that asks for none."""
+    tls: Path | None = None
+    """Certificate and key in one file: the proxy speaks https."""
     seen: list[tuple[str, str, int]] = field(default_factory=list)
     """Method, target and status of every request; status 0: no answer."""
 
@@ -55,10 +59,14 @@ class GraphProxy:
         """The target, seen through the proxy."""
         server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         server.daemon_threads = True
+        if self.tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.tls)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
-            yield self.target.behind(f"127.0.0.1:{server.server_port}")
+            yield self.target.behind(f"127.0.0.1:{server.server_port}", "https" if self.tls else "http")
         finally:
             server.shutdown()
             server.server_close()

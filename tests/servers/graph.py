@@ -41,11 +41,13 @@ class GraphServer:
     username: str | None = None
     password: str | None = None
 
-    def behind(self, netloc: str) -> GraphServer:
+    def behind(self, netloc: str, scheme: str = "http") -> GraphServer:
         """Return the same store, seen through what listens at *netloc*."""
-        query_url = urlsplit(self.query_url)._replace(netloc=netloc).geturl()
-        update_url = urlsplit(self.update_url)._replace(netloc=netloc).geturl() if self.update_url else None
-        return replace(self, query_url=query_url, update_url=update_url)
+
+        def moved(url: str) -> str:
+            return urlsplit(url)._replace(scheme=scheme, netloc=netloc).geturl()
+
+        return replace(self, query_url=moved(self.query_url), update_url=self.update_url and moved(self.update_url))
 
     def assignment(self, **other: Any) -> Assignment:
         """What a runner would be told about it."""

@@ -6,6 +6,7 @@ import logging
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -19,6 +20,8 @@ MAX_BODY_BYTES: Final = 512 * 1024 * 1024
 """Default limit of a request's body; pyoxigraph holds an update in memory, several times over."""
 
 _IDLE_S: Final = 60.0
+_DRAIN_S: Final = 5.0
+_BLOCK: Final = 64 * 1024
 _LINE_LIMIT: Final = 1024
 
 
@@ -78,8 +81,10 @@ class _Handler(BaseHTTPRequestHandler):
             reply = self.server.answer(Request(self.command, path, query, headers, self._body()))
         except RequestError as error:
             self.close_connection = True  # the body was not read to its end
-            reply = Reply.of_text(error.status, str(error))
-        self._send(reply)
+            self._send(Reply.of_text(error.status, str(error)))
+            self._drain()
+        else:
+            self._send(reply)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - http.server calls them so
 
@@ -89,6 +94,15 @@ class _Handler(BaseHTTPRequestHandler):
         named_here = host == "localhost" or (host and _is_loopback(host))
         if "origin" in self.headers or "sec-fetch-site" in self.headers or (self.server.loopback and not named_here):
             raise RequestError(403, "this endpoint does not serve web pages; call it by its loopback address")
+
+    def _drain(self) -> None:
+        """Read on for a while: closing on a sender would reset the connection and lose our answer with it."""
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_DRAIN_S)
+        deadline = time.monotonic() + _DRAIN_S
+        while time.monotonic() < deadline and self.rfile.read1(_BLOCK):
+            pass
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding", "").lower() == "chunked":

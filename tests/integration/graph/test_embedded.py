@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from bullpen_operator.local.store import RunningStore, StoreUnusableError, start_store
-from bullpen_processors.api import Quads, Resource
-from bullpen_runner.graph import StoreError
+from bullpen_processors.api import Quads, Resource, UpdateText
+from bullpen_runner.graph import StoreError, StoreRefusedError
 from contracts.graph_contract import quad
 from servers.graph import GraphServer
 
@@ -208,6 +208,12 @@ def test_a_chunked_body_is_read(small: str) -> None:
 )
 def test_a_request_that_is_not_for_us_is_turned_away(small: str, request_bytes: bytes, status: bytes) -> None:
     assert raw(small, request_bytes).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_sender_of_too_much_hears_why(small: str) -> None:
+    store = GraphServer("embedded", small).store()
+    with pytest.raises(StoreRefusedError, match=r"413 .*larger than 1000000 bytes"):
+        store.write(store.prepare(UpdateText("# " + "x" * 4_000_000)), 10.0)
 
 
 def test_a_body_that_ends_early_changes_nothing(small: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from typing import Any
 
@@ -76,6 +77,13 @@ def test_a_store_that_cannot_be_reached_is_away(url: str, reason: str) -> None:
     nowhere = store(graph_url=url)
     with pytest.raises(StoreAwayError, match=reason):
         nowhere.write(nowhere.prepare(UpdateText("INSERT DATA {}")), 5.0)
+
+
+def test_a_store_that_takes_no_byte_is_given_up_at_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as deaf:
+        there = store(graph_url=f"http://127.0.0.1:{deaf.getsockname()[1]}/repositories/r")
+        with pytest.raises(StoreAwayError, match=r"nothing came within 0\.3 s"):
+            there.write(there.prepare(UpdateText("# " + "x" * 50_000_000)), 0.3)
 
 
 def test_the_wait_doubles_up_to_8_seconds() -> None:
