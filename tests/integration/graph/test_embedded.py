@@ -230,10 +230,10 @@ def test_a_body_that_ends_early_changes_nothing(small: str) -> None:
 def test_small_replies_do_not_wait_for_a_delayed_acknowledgement(small: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(small).netloc, timeout=10)
     took = []
-    for _ in range(20):
+    for _ in range(60):  # the kernel acknowledges the first ones at once
         begun = time.perf_counter()
         connection.request("GET", "/repositories/bullpen/size")
         assert connection.getresponse().read() == b"0"
         took.append(time.perf_counter() - begun)
     connection.close()
-    assert sorted(took)[10] < 0.02
+    assert sorted(took[20:])[10] < 0.03

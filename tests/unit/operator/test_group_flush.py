@@ -27,21 +27,36 @@ class Disk:
             raise OSError("disk on fire")
 
 
+class Watched(threading.Condition):
+    """Says who waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = threading.Semaphore(0)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waiting.release()
+        return super().wait(timeout)
+
+
 def test_writers_that_wait_share_the_next_flush() -> None:
-    disk = Disk()
+    disk, watched = Disk(), Watched()
     flush = GroupFlush(disk.flush)
+    flush._changed = watched
     with ThreadPoolExecutor(9) as threads:
         first = threads.submit(flush)
         assert disk.begun.acquire(timeout=10)
         late = [threads.submit(flush) for _ in range(8)]
+        for _ in late:
+            assert watched.waiting.acquire(timeout=10)
         disk.let_go.release()
         first.result(10)
-        assert not any(one.done() for one in late), "the first flush may have passed their writes by"
         assert disk.begun.acquire(timeout=10)
-        disk.let_go.release(10)
+        assert not any(one.done() for one in late), "the first flush may have passed their writes by"
+        disk.let_go.release()
         for one in late:
             one.result(10)
-    assert disk.count <= 3  # one that began while the last of the eight was just arriving
+    assert disk.count == 2
 
 
 def test_a_flush_that_fails_fails_its_writer_and_nobody_counts_on_it() -> None:
