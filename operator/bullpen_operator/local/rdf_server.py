@@ -16,7 +16,7 @@ from bullpen_operator.local.rdf_http import Reply, Request, RequestError
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY_BYTES: Final = 512 * 1024 * 1024
+MAX_BODY_BYTES: Final = 512_000_000
 """Default limit of a request's body; pyoxigraph holds an update in memory, several times over."""
 
 _IDLE_S: Final = 60.0

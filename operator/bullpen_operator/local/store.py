@@ -46,14 +46,19 @@ class RunningStore:
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """End the store, whoever started it. Every acknowledged write is kept."""
-        deadline = time.monotonic() + timeout_s
-        while self.folder.is_owned():
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL)
-            time.sleep(_POLL_S)
+        for number, seconds in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, timeout_s)):
+            if self.folder.is_owned():
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
+            self._await_end(seconds)
         if self._process is not None:
             self._process.wait()
         self.leave()
+
+    def _await_end(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.folder.is_owned() and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
 
 
 def start_store(
