@@ -27,8 +27,15 @@ logger = logging.getLogger(__name__)
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM. Running pods are left alone: the next operator finds them."""
-    stop = asyncio.Event()
     api = await KubeApi.connect()
+    try:
+        await _serve(api, settings)
+    finally:
+        await api.close()
+
+
+async def _serve(api: KubeApi, settings: Settings) -> None:
+    stop = asyncio.Event()
     metrics = Metrics()
     engine = Engine(report=metrics.report, settings=EngineSettings(audit_interval_s=settings.audit_interval_s))
     mirrors = {namespace: NamespaceMirror(api, namespace) for namespace in settings.namespaces}
@@ -53,7 +60,6 @@ async def serve(settings: Settings) -> None:
             loop.cancel()
         kopf_stop.set()  # last: it cancels whatever tasks it does not know
     await probes.stop()
-    await api.close()
 
 
 def ages(mirrors: Mapping[str, NamespaceMirror], roster: Roster, writer: StatusWriter) -> dict[str, float]:

@@ -7,13 +7,15 @@ that it misses are found by the roster, which reads everything again now and the
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import kopf
 
 from bullpen_operator.model import API_GROUP
 from bullpen_operator.roster import Roster
 
+_IDENTITY: Final = cast(Any, "bullpen")
+"""Of no use without peering; kopf would look up the name of our user, which in a pod has none."""
 _CLIENT_TIMEOUT_S: Final = 330.0
 _SERVER_TIMEOUT_S: Final = 300.0
 
@@ -64,6 +66,7 @@ async def watch_jobqueues(
         settings=kopf_settings(),
         namespaces=namespaces,
         standalone=True,
+        identity=_IDENTITY,
         stop_flag=stop,
         ready_flag=ready,
     )

@@ -13,14 +13,13 @@ _TALKATIVE: Final = ("kopf", "aiohttp", "asyncio")
 
 
 def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Send everything that is logged in this process to *stream* (stderr); *level* is a name, an unknown one is INFO."""
+    """Send all that is logged in this process to *stream* (stderr); *level* is a name, an unknown one is INFO."""
     stream = stream or sys.stderr
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
         structlog.stdlib.ExtraAdder(),
-        _namespace,
-        structlog.processors.EventRenamer("msg"),
+        _arrange,
     ]
     pretty = stream.isatty()
     last: structlog.typing.Processor = (
@@ -40,7 +39,8 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
 
 
-def _namespace(logger: logging.Logger, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _arrange(logger: logging.Logger, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Bring the keys into the order in which people look for them."""
     record = event.get("_record")
-    event["ns"] = record.name if record is not None else logger.name
-    return event
+    ns = record.name if record is not None else logger.name
+    return {"ts": event.pop("ts"), "level": event.pop("level"), "ns": ns, "msg": event.pop("event"), **event}
