@@ -11,7 +11,7 @@ import sys
 from typing import Final, NoReturn
 
 from bullpen_protocol.assignment import Assignment, AssignmentError, ExitCode, RunnerOutcome, TerminationMessage
-from bullpen_runner.endings import Ending, write_message
+from bullpen_runner.endings import Ending, misconfigured, write_message
 from bullpen_runner.log import Log
 from bullpen_runner.loop import Loop, Signals, Stopped
 from bullpen_runner.process import Child, spawn
@@ -46,10 +46,13 @@ def _run_child(channel: socket.socket, supervisor: int, assignment: Assignment, 
 
 def _supervise(assignment: Assignment, child: Child, loop: Loop, signals: Signals, log: Log) -> Ending:
     try:
-        from bullpen_protocol.bullmq import SyncQueue, connect  # noqa: PLC0415 - after the fork
+        from bullpen_protocol.bullmq import ServerUrlError, SyncQueue, connect  # noqa: PLC0415 - after the fork
         from bullpen_runner.supervisor import Supervisor  # noqa: PLC0415 - after the fork
 
-        client = connect(assignment.redis_url, ca=assignment.redis_ca)
+        try:
+            client = connect(assignment.redis_url, ca=assignment.redis_ca)
+        except ServerUrlError as error:
+            return misconfigured(str(error)).ending
         queue = SyncQueue(client, queue=assignment.queue, prefix=assignment.prefix)
         return Supervisor(assignment, child, loop, signals, log).run(queue)
     finally:

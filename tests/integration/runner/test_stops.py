@@ -52,17 +52,6 @@ def test_a_stop_after_the_write_began_lets_it_complete(stage: Stage, graph: Fake
     assert len(graph.taken) == 1
 
 
-def test_a_stop_while_redis_does_not_answer_is_obeyed_at_once(stage: Stage) -> None:
-    at_work = stage.touched("at-work")
-    stage.add(["touch", str(at_work)], ["sleep", 600])
-    runner = stage.start(*stage.claim(), lock_ms=400)
-    read_pid(at_work)
-    runner.stop()
-    runner.send(signal.SIGTERM)
-    runner.send(signal.SIGCONT)
-    assert runner.wait() == ExitCode.TERMINATED
-
-
 @pytest.mark.parametrize(
     "step", [pytest.param(["sleep", 600], id="asleep"), pytest.param(["regex"], id="stuck-in-a-regex")]
 )
