@@ -29,6 +29,7 @@ function once(kind, at, make) {
   if (!made.has(key)) {
     const thing = make();
     thing.on?.('error', () => {}); // servers of tests come and go
+    thing.setMaxListeners?.(0); // one for each job that is watched
     made.set(key, thing);
   }
   return made.get(key);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,11 +78,11 @@ def keep_jobs(option: Any) -> dict[str, int]:
         return {key: number(option[key]) for key in ("age", "count", "limit") if _is_number(option.get(key))}
     if _is_number(option):
         return {"count": number(option)}
-    return {"count": 0 if option else -1}
+    return {"count": 0 if option is True or (isinstance(option, str) and option) else -1}
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def stacktrace(job: Job, stack: Sequence[str]) -> str:
