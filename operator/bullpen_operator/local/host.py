@@ -140,17 +140,16 @@ class LocalHost:
             self.engine.put(Served(f"{NAMESPACE}/{name}", spec, state.installation(name), server, launcher))
 
     async def _close(self) -> None:
-        left = [seen for launcher in self._launchers for seen in await launcher.list()]
         for launcher in self._launchers:
             await launcher.close()
         if self._server is not None:
             await self._server.close()
-        live = any(not pod.ended for seen in left for pod in seen.pods)
+        assert self._state is not None
+        needed = any(folder.live() for folder in self._state.attempts())
         for running in (self._redis, self._store):
             if running is not None:
-                await asyncio.to_thread(running.leave if live else running.stop)
-        if self._state is not None:
-            self._state.leave()
+                await asyncio.to_thread(running.leave if needed else running.stop)
+        self._state.leave()
 
 
 def idle(statuses: Sequence[QueueStatus]) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bullpen_operator.local.folder import AttemptFolder
 from bullpen_operator.naming import installation_id
 
 NAMESPACE: Final = "local"
@@ -67,6 +69,10 @@ class StateFolder:
     def jobqueue(self, name: str) -> Path:
         """Of the attempts of one JobQueue."""
         return self.path / "jobqueues" / name
+
+    def attempts(self) -> Iterator[AttemptFolder]:
+        """Attempts that are not over and recorded, of every JobQueue that was ever served from here."""
+        return map(AttemptFolder, sorted(self.path.glob("jobqueues/*/attempts/[!.]*")))
 
     def installation(self, jobqueue: str) -> str:
         """Tell the JobQueue of this folder from all others in the world, also after the folder was moved."""
