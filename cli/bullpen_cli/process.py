@@ -70,7 +70,7 @@ def process(
     context = Context(name, _ToStandardError(), _settings(settings))
     with _own_streams() as (payloads, results):
         processor = _load(name)
-        bodies = iter(payloads) if batch else iter([payloads.read()])
+        bodies = (line.rstrip(b"\r\n") for line in payloads) if batch else iter([payloads.read()])
         clean = True
         for body in bodies:
             text, processed = _outcome(processor, body, context)
