@@ -19,7 +19,7 @@ demo:  ## run jobs on this machine and show what became of them (< 60 s; needs n
 
 test:  ## run all tests but those that need a cluster (<= 12 minutes on 2 cores)
 	$(READY)
-	@$(RUN) -m pytest -n 2 --dist loadgroup -m "not cluster and not soak" tests/unit tests/integration tests/contracts $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist loadgroup -m "not cluster and not soak" --ignore tests/e2e $(ARGS)
 
 check:  ## everything static: format, lint, types, imports, lock, generated files, licences
 	$(READY)
@@ -31,12 +31,12 @@ e2e:  ## run the scenarios on a kind cluster (<= 12 minutes on a ready host)
 
 soak:  ## 10,000 jobs while the operator and runners are killed -9 every few seconds
 	$(READY)
-	@$(RUN) -m pytest -m soak tests $(ARGS)
+	@$(RUN) -m pytest -m soak --ignore tests/e2e $(ARGS)
 
 bench-start:  ## process start to a processor's first line, beside `import redis` alone
 	$(READY)
-	@$(RUN) tests/bench/start.py
+	@PYTHONPATH=tests $(RUN) tests/bench/start.py $(ARGS)
 
 bench-local:  ## claims/s and finishes/s beside a Node worker, add to start, memory of the operator
 	$(READY)
-	@$(RUN) tests/bench/local.py
+	@PYTHONPATH=tests $(RUN) tests/bench/local.py $(ARGS)

@@ -26,12 +26,13 @@ PLANTS: Final = {
     "operator": ("operator/bullpen_operator/local", "bullpen_processors"),
     "core": ("operator/bullpen_operator", "redis"),
     "pure": ("operator/bullpen_operator", "os"),
-    "kopf": ("operator/bullpen_operator", "kopf"),
+    "kubernetes": ("operator/bullpen_operator", "kopf"),
+    "redis": ("runner/bullpen_runner", "redis"),
     "layers": ("operator/bullpen_operator", "bullpen_cli"),
 }
 """Contract -> where one bad import is planted, what it imports."""
 
-PLANTED_IN: Final = {"core": "ports.py", "pure": "seen.py", "kopf": "naming.py"}
+PLANTED_IN: Final = {"core": "ports.py", "pure": "seen.py", "kubernetes": "naming.py"}
 """Contracts about single modules: the module that gets the bad import; elsewhere it is a new one."""
 
 
