@@ -17,7 +17,7 @@ from bullpen_operator.roster import Roster
 _IDENTITY: Final = cast(Any, "bullpen")
 """Of no use without peering; kopf would look up the name of our user, which in a pod has none."""
 _CLIENT_TIMEOUT_S: Final = 330.0
-_SERVER_TIMEOUT_S: Final = 300.0
+_SERVER_TIMEOUT_S: Final = 300  # an int: the API server refuses "300.0"
 
 
 def registry_for(roster: Roster) -> kopf.OperatorRegistry:
