@@ -54,7 +54,7 @@ def _supervise(assignment: Assignment, child: Child, loop: Loop, signals: Signal
         except ServerUrlError as error:
             return misconfigured(str(error)).ending
         queue = SyncQueue(client, queue=assignment.queue, prefix=assignment.prefix)
-        return Supervisor(assignment, child, loop, signals, log).run(queue)
+        return Supervisor(assignment, queue, child, loop, log).run(signals)
     finally:
         child.kill()
 

@@ -26,8 +26,6 @@ LINE_LIMIT: Final = 4_096
 """Characters of a line of the job's log."""
 PROGRESS_LIMIT: Final = 16_384
 """Characters of a progress: it goes into every dashboard's list."""
-NO_WRITE: Final = 204
-"""The status that `finish` is told when there was nothing to write."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _CHUNK: Final = 1024 * 1024

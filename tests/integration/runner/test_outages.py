@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bullpen_protocol.assignment import ExitCode, RunnerOutcome
-from fakes.attempts import Runner, Stage, eventually
+from fakes.attempts import Runner, Stage, eventually, is_running
 from fakes.cuts import RedisLine
 from fakes.graph import FakeGraph
 from servers.redis import RedisServer, redis_server
@@ -177,6 +177,21 @@ def test_a_stop_while_redis_does_not_answer_is_obeyed_at_once(tmp_path_factory: 
         runner.send(signal.SIGTERM)
         assert runner.process.wait(5) == ExitCode.TERMINATED
         server.thaw()
+        stage.close()
+
+
+def test_the_timer_holds_while_redis_does_not_answer(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with redis_server() as server:
+        stage = Stage(server.url, tmp_path_factory.mktemp("frozen"))
+        began = stage.touched("began")
+        job_id = stage.add(["touch", str(began)], ["regex"])
+        runner = stage.start(*stage.claim(1_000), lock_ms=1_000, timeout_s=2.0)
+        child = int(eventually(lambda: began.exists() and began.read_text(), "the child's start"))
+        server.freeze()
+        eventually(lambda: not is_running(child), "the end of the child", 6)
+        server.thaw()
+        assert runner.wait() == ExitCode.FAILED
+        assert stage.job(job_id).failed_reason == "timed out after 2 s"
         stage.close()
 
 
