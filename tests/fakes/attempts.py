@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -46,12 +46,12 @@ def is_running(pid: int) -> bool:
 class Runner:
     """One `python -m bullpen_runner`."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], folder: Path, prefix: Sequence[str] = ()) -> None:
         self._output = folder / "output.log"
         self._message = Path(environment["BULLPEN_TERMINATION_LOG"])
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bullpen_runner"],
+                [*prefix, sys.executable, "-m", "bullpen_runner"],
                 env=dict(environment),
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -126,8 +126,16 @@ class Stage:
         assert isinstance(claimed, Claimed)
         return claimed.job, token
 
-    def start(self, job: Job, token: str, *, environment: Mapping[str, str] | None = None, **more: Any) -> Runner:
-        """Start a pod of the attempt; each call is a pod of its own."""
+    def start(
+        self,
+        job: Job,
+        token: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        **more: Any,
+    ) -> Runner:
+        """Start a pod of the attempt; each call is a pod of its own. *prefix* stands before the command."""
         uid = str(uuid.uuid4())
         folder = self.folder / uid
         folder.mkdir()
@@ -148,7 +156,7 @@ class Stage:
         assignment = Assignment(**(told | more))
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "CI", "TMPDIR") if name in os.environ}
         paths = {"PYTHONPATH": os.pathsep.join([str(PROCESSORS), *filter(None, [os.environ.get("PYTHONPATH")])])}
-        runner = Runner(inherited | paths | assignment.to_environment() | dict(environment or {}), folder)
+        runner = Runner(inherited | paths | assignment.to_environment() | dict(environment or {}), folder, prefix)
         self.runners.append(runner)
         return runner
 

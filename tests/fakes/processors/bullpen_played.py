@@ -145,6 +145,11 @@ class _Play:
     def unusable(self, text: str) -> None:
         raise UnusableInputError(text)
 
+    def grow(self) -> None:
+        kept = []
+        while True:
+            kept.append(bytearray(4 << 20))
+
     def memory_error(self) -> None:
         raise MemoryError
 
