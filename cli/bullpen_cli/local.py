@@ -17,14 +17,13 @@ from bullpen_operator.local.manifest_files import ManifestError, load
 from bullpen_operator.local.redis import RedisUnavailableError
 from bullpen_operator.local.state import StateError
 from bullpen_operator.local.store import StoreUnusableError
-from bullpen_protocol.bullmq import RedisFaultError, ServerUrlError
+from bullpen_protocol.bullmq import ServerUrlError
 
 LOOK_S: Final = 0.5
 """Between two looks at the queues, for the table and for --exit-when-idle."""
 USAGE_ERROR: Final = 2
 _REFUSALS: Final = (
-    ManifestError, RedisFaultError, RedisUnavailableError, ServerUrlError, StateError, StoreUnusableError,
-    UnfitRedisError,
+    ManifestError, RedisUnavailableError, ServerUrlError, StateError, StoreUnusableError, UnfitRedisError,
 )  # fmt: skip
 
 

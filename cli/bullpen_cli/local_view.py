@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol, TextIO
-from urllib.parse import urlsplit
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -20,7 +19,7 @@ from rich.text import Text
 
 from bullpen_operator.engine import QueueStatus
 from bullpen_operator.events import Event, EventKind
-from bullpen_operator.local.environment import Connections
+from bullpen_operator.local.environment import Connections, shown
 from bullpen_operator.logs import configure
 
 _COUNTED: Final = ("wait", "prioritized", "delayed", "active", "completed", "failed")
@@ -155,11 +154,3 @@ def _line(event: Event) -> Text:
     if event.sentence:
         line.append(f"  {event.sentence}", style="default")
     return line
-
-
-def shown(url: str | None) -> str:
-    """Return a URL without its credentials."""
-    if not url:
-        return ""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

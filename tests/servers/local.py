@@ -54,21 +54,23 @@ class BullpenLocal:
 
     def kill(self) -> None:
         """As a power cut of the operator alone."""
-        self._send(signal.SIGKILL)
+        self.send(signal.SIGKILL)
+        self.wait()
 
     def interrupt(self) -> int:
         """Ctrl-C, waited for; returns the exit code."""
-        return self._send(signal.SIGINT)
+        self.send(signal.SIGINT)
+        return self.wait()
 
     def wait(self) -> int:
         """Wait for its end."""
         assert self.process is not None
         return self.process.wait(PATIENCE_S)
 
-    def _send(self, number: signal.Signals) -> int:
+    def send(self, number: signal.Signals) -> None:
+        """Signal the operator alone."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.wait()
 
     def client(self) -> redis.Redis:
         """Connect to the embedded Redis; waits until it and the operator serve."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from bullpen_operator.model import EnvVar, JobQueueSpec, JobType
 from bullpen_operator.seen import Attempt
@@ -73,6 +74,14 @@ class RunnerEnvironment:
             termination_log=str(folder / "termination-log"),
             settings=job_type.settings,
         )
+
+
+def shown(url: str | None) -> str:
+    """Return a URL without its credentials, for people; empty for none."""
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def needs_graph(spec: JobQueueSpec) -> bool:

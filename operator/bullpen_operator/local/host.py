@@ -13,14 +13,14 @@ from typing import Self
 
 from bullpen_operator.engine import Engine, EngineSettings, QueueStatus, Served
 from bullpen_operator.events import Report
-from bullpen_operator.local.environment import Connections, RunnerEnvironment, needs_graph, resolved
+from bullpen_operator.local.environment import Connections, RunnerEnvironment, needs_graph, resolved, shown
 from bullpen_operator.local.launcher import LauncherSettings, LocalLauncher
 from bullpen_operator.local.redis import RunningRedis, start_redis
 from bullpen_operator.local.state import NAMESPACE, StateFolder
 from bullpen_operator.local.store import RunningStore, start_store
 from bullpen_operator.model import ANY_NAME, JobQueue, JobQueueSpec
 from bullpen_operator.server import RedisServer
-from bullpen_protocol.bullmq import AsyncQueue, connect_async
+from bullpen_protocol.bullmq import AsyncQueue, RedisFaultError, connect_async
 
 FINISHED_STATES = frozenset({"completed", "failed"})
 
@@ -62,8 +62,8 @@ class LocalHost:
     """Everything that `bullpen local` runs; an async context manager.
 
     Raises on entry:
-        StateError, RedisUnavailableError, StoreUnusableError, UnfitRedisError, RedisFaultError, ServerUrlError:
-        one sentence each; nothing was claimed.
+        StateError, RedisUnavailableError, StoreUnusableError, UnfitRedisError, ServerUrlError: one sentence each;
+        nothing was claimed.
     """
 
     def __init__(self, settings: HostSettings, report: Report | None = None) -> None:
@@ -125,6 +125,8 @@ class LocalHost:
         client = connect_async(self.connections.redis_url, ca=self.connections.redis_ca)
         try:
             complaint = await AsyncQueue(client, "any").check_server()
+        except RedisFaultError as error:
+            raise UnfitRedisError(f"Redis at {shown(self.connections.redis_url)} can't be used: {error}") from error
         finally:
             await client.aclose()
         if complaint is not None:

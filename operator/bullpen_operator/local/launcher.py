@@ -15,7 +15,7 @@ from bullpen_operator.local.folder import AttemptFolder, Limits
 from bullpen_operator.local.shims import Shims
 from bullpen_operator.model import JobType, quantity
 from bullpen_operator.naming import kube_job_name
-from bullpen_operator.ports import LauncherUnavailableError
+from bullpen_operator.ports import LaunchError, LauncherUnavailableError
 from bullpen_operator.seen import Attempt, KubeJobSeen
 
 RUNNER: Final = (sys.executable, "-P", "-m", "bullpen_runner")
@@ -66,6 +66,8 @@ class LocalLauncher:
 
     async def launch(self, attempt: Attempt, job_type: JobType) -> None:
         """Start *attempt* unless its folder says that it was started before."""
+        if not attempt.job_id:
+            raise LaunchError("its id is empty; no runner can be told of it")
         name = kube_job_name(attempt.queue, attempt.job_id, attempt.token)
         if name in self._shims.names() or (self._ended / name).exists():
             return
