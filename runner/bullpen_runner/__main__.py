@@ -11,7 +11,7 @@ import sys
 from typing import Final, NoReturn
 
 from bullpen_protocol.assignment import Assignment, AssignmentError, ExitCode, RunnerOutcome, TerminationMessage
-from bullpen_runner.endings import Ending, misconfigured, write_message
+from bullpen_runner.endings import Ending, misconfigured, stopped, write_message
 from bullpen_runner.log import Log
 from bullpen_runner.loop import Loop, Signals, Stopped
 from bullpen_runner.process import Child, spawn
@@ -26,14 +26,16 @@ def main() -> int:
     except AssignmentError as error:
         return _bad_assignment(str(error))
     log = Log(assignment, os.environ)
+    loop = Loop()
+    signals = Signals(loop)
     try:
-        loop = Loop()
-        signals = Signals(loop)
         child = spawn(lambda channel, supervisor: _run_child(channel, supervisor, assignment, log))
         ending = _supervise(assignment, child, loop, signals, log)
-    except Stopped:  # so early that nobody was there to take it
-        ending = Ending(ExitCode.TERMINATED, TerminationMessage(RunnerOutcome.TERMINATED, "SIGTERM came at the start"))
+        signals.settle()
+    except Stopped:
+        ending = stopped()
     except Exception as error:  # noqa: BLE001 - the runner itself broke: the job must not pay for it
+        signals.settle()
         ending = _broken(error, log)
     return _leave(ending, assignment, log)
 

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from bullpen_processors.api import Context, Json, Processor, Result, StoreAnswer, UnusableInputError
@@ -59,7 +58,7 @@ def _become_mortal(supervisor: int) -> None:
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
         with suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+            os.write(os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC), b"1000")
     if os.getppid() != supervisor:
         os._exit(1)
 
@@ -148,10 +147,10 @@ class Work:
         processor = self._load()
         if processor is None:
             return
+        _catch_logging(self._wire, level)
         self._wire.send(Kind.READY, b"")
         job_name = self._wire.receive(Kind.JOB).json()["name"]
         body = self._wire.receive(Kind.PAYLOAD).body
-        _catch_logging(self._wire, level)
         try:
             payload = parse_payload(body)
             del body
@@ -204,7 +203,7 @@ class Work:
 
 def _catch_logging(wire: Wire, level: Level) -> None:
     """Send what libraries log through Python's logging as records, so that level and name survive."""
-    import logging  # noqa: PLC0415 - after the payload was asked for
+    import logging  # noqa: PLC0415 - in the child only, while the supervisor imports redis
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

@@ -44,6 +44,12 @@ def misconfigured(reason: str) -> EndedError:
     return ended(ExitCode.BAD_ASSIGNMENT, RunnerOutcome.GIVE_BACK, reason)
 
 
+def stopped() -> Ending:
+    """SIGTERM or SIGINT, early enough."""
+    message = TerminationMessage(RunnerOutcome.TERMINATED, "it was stopped before anything was persisted")
+    return Ending(ExitCode.TERMINATED, message)
+
+
 def write_message(path: str, message: TerminationMessage) -> bool:
     """Put the last words where the kubelet (locally the launcher) reads them; report whether it worked.
 

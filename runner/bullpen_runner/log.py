@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LINE_LIMIT: Final = 8_192
 """Characters of a message; a longer one is cut."""
 
+ID_LIMIT: Final = 256
+"""Characters of a queue's name and a job's id: producers choose them."""
+
 
 class Level(IntEnum):
     """How loud a line is; the numbers are those of Python's logging."""
@@ -59,8 +62,8 @@ class Log:
         self._pretty = form == "pretty" or (form != "json" and file.isatty())
         self._file = file
         self._context = {
-            "queue": assignment.queue,
-            "job_id": assignment.job_id,
+            "queue": assignment.queue[:ID_LIMIT],
+            "job_id": assignment.job_id[:ID_LIMIT],
             "attempt": assignment.attempt,
         }
         self._logger: structlog.typing.FilteringBoundLogger | None = None

@@ -117,9 +117,13 @@ class Signals:
         self._shielded = True
         self._raise_if_asked()
 
+    def settle(self) -> None:
+        """The ending is known: nothing is raised any more."""
+        self._shielded = True
+
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self.stop_requested = True
-        if not self._shielded:
+        first, self.stop_requested = not self.stop_requested, True
+        if first and not self._shielded:
             raise Stopped
 
     def _drain(self) -> None:

@@ -102,32 +102,24 @@ class Persist:
 
     def _finish(self, operation: Callable[[], Any], job: Job, deadline: float) -> None:
         """Run a finish until its outcome is known."""
-        unknown = False
+        unknown = again = False
         while True:
             try:
                 if unknown and self._is_done(job):
                     return
+                if again:
+                    self._lease.hold()
                 operation()
             except RedisFaultError:  # refused, too: a script may have run up to the command that was
-                unknown = True
+                unknown = again = True
                 self._lease.lost_sight()
                 # the last words are said: an operator that finds the job active finishes it with them
                 self._wait(self._lease.wait(), deadline, EndedError(Ending(ExitCode.GIVE_BACK)))
             except QueueError as error:
-                self._answered(error, unknown)
+                _raise_meaning(error)
+                again = True
             else:
                 return
-
-    def _answered(self, error: QueueError, unknown: bool) -> None:
-        """Go on after a refusal that can be mended; raise what it means otherwise."""
-        if error.code in {Code.PENDING_CHILDREN, Code.FAILED_CHILDREN}:
-            raise RefusedError(str(error), unrecoverable=error.code is Code.FAILED_CHILDREN)
-        if error.code is Code.NO_LOCK:
-            self._lease.hold()
-            return
-        if unknown:  # what was said may be true
-            raise EndedError(Ending(ExitCode.SUPERSEDED))
-        raise superseded(str(error))
 
     def _is_done(self, job: Job) -> bool:
         """After an unknown answer: whether our finish took place. Raises RedisFaultError.
@@ -152,3 +144,11 @@ def _completed(value: str) -> TerminationMessage:
     if len(value) > 2 * VALUE_LIMIT_BYTES:
         return TerminationMessage(RunnerOutcome.COMPLETED)
     return TerminationMessage(RunnerOutcome.COMPLETED, value=json.loads(value), has_value=True)
+
+
+def _raise_meaning(error: QueueError) -> None:
+    """Raise what a refused finish means; nothing for a lock that ran out, since the job may still be ours."""
+    if error.code in {Code.PENDING_CHILDREN, Code.FAILED_CHILDREN}:
+        raise RefusedError(str(error), unrecoverable=error.code is Code.FAILED_CHILDREN)
+    if error.code is not Code.NO_LOCK:
+        raise superseded(str(error))

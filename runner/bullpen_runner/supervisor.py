@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from bullpen_protocol.assignment import Assignment, ExitCode, RunnerOutcome, TerminationMessage
+from bullpen_protocol.assignment import Assignment
 from bullpen_protocol.bullmq import Job, RedisAwayError, SyncQueue
 from bullpen_runner.conversation import Conversation, Failure, Returned
-from bullpen_runner.endings import EndedError, Ending, give_back, superseded
+from bullpen_runner.endings import EndedError, Ending, give_back, stopped, superseded
+from bullpen_runner.failure import bounded
 from bullpen_runner.lease import Lease
 from bullpen_runner.log import Log
 from bullpen_runner.loop import Loop, Signals, Stopped
@@ -20,6 +21,8 @@ from bullpen_runner.process import Child
 from bullpen_runner.relay import Relay
 from bullpen_runner.values import PayloadError, check_size
 
+NAME_LIMIT: Final = 200
+"""Characters of a job's name in the log."""
 NO_WRITE: Final = 204
 """The status that `finish` is told when there was nothing to write."""
 
@@ -53,8 +56,7 @@ class Supervisor:
         except EndedError as error:
             return error.ending
         except Stopped:
-            message = TerminationMessage(RunnerOutcome.TERMINATED, "SIGTERM came before anything was persisted")
-            return Ending(ExitCode.TERMINATED, message)
+            return stopped()
         finally:
             self._child.end()
 
@@ -87,7 +89,7 @@ class Supervisor:
         except PayloadError as error:
             return Failure(str(error), unrecoverable=True)
         self._child.hand_over(job.name, payload)
-        self._log.info("started", name=job.name, processor=self._assignment.processor)
+        self._log.info("started", name=bounded(job.name, NAME_LIMIT), processor=self._assignment.processor)
         return self._child.wait(self._deadline)
 
     def _settle(self, job: Job, came: Returned | Failure) -> Ending:

@@ -106,6 +106,30 @@ def test_of_two_pods_of_one_attempt_one_works(stage: Stage, graph: FakeGraph) ->
     assert stage.events(job_id) == ["active", "completed"]
 
 
+def test_a_lock_that_ran_out_unnoticed_is_taken_again(stage: Stage, graph: FakeGraph) -> None:
+    graph.answer_gate.clear()
+    job_id = stage.add(["update", UPDATE])
+    runner = stage.start(*stage.claim())
+    assert graph.stored.wait(30)
+    stage.client.delete(f"bull:{stage.name}:{job_id}:lock")
+    graph.answer_gate.set()
+    assert runner.wait() == ExitCode.COMPLETED
+    assert stage.events(job_id) == ["active", "completed"]
+    assert graph.taken == [UPDATE]
+
+
+def test_a_job_that_is_removed_during_its_write_is_left_alone(stage: Stage, graph: FakeGraph) -> None:
+    graph.answer_gate.clear()
+    job_id = stage.add(["update", UPDATE])
+    runner = stage.start(*stage.claim())
+    assert graph.stored.wait(30)
+    stage.client.delete(f"bull:{stage.name}:{job_id}", f"bull:{stage.name}:{job_id}:lock")
+    graph.answer_gate.set()
+    assert runner.wait() == ExitCode.SUPERSEDED
+    assert stage.events(job_id) == ["active"]
+    assert not stage.client.exists(f"bull:{stage.name}:{job_id}")
+
+
 def test_a_second_pod_does_not_disturb_the_first(stage: Stage, graph: FakeGraph, at_work: tuple[str, Runner]) -> None:
     job_id, first = at_work
     token = (stage.job(job_id).pb or "").partition("#")[0]
