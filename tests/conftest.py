@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from _pytest.nodeid import coerce_node_id
 from _pytest.terminal import TerminalReporter
 
 from support import MISSING
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests of one xdist_group in one process: xdist 3.8 names the group where pytest 9.2 no longer looks."""
+    for item in items:
+        grouped = vars(item).get("_nodeid")
+        if grouped is not None:
+            item._id = coerce_node_id(grouped)
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -42,7 +42,10 @@ __all__ = [
 ]
 
 ONE_BODY_BYTES: Final = 8_000_000
-"""Above this a write goes in parts where the store has transactions: a body costs a store 5 to 10 times its size."""
+"""Above this a write goes in parts where the store has transactions: a body costs a store 5 to 10 times its size.
+
+So does one that replaces more than BLOCK_DELETES resources.
+"""
 
 ALIKE: Final = 3
 """Equal 5xx answers to one write before the store is asked whether it takes other writes."""
@@ -108,7 +111,7 @@ class GraphStore:
 
     def write_once(self, prepared: PreparedWrite, timeout_s: float, fence: Fence | None = None) -> int:
         """Write as `write` does, but let every 5xx count as passing."""
-        if prepared.parts and prepared.size > ONE_BODY_BYTES:
+        if _is_large(prepared):
             transaction = self._begin(timeout_s)
             if transaction is not None:
                 return transaction.write(prepared, fence)
@@ -154,8 +157,8 @@ class Transaction:
     def write(self, prepared: PreparedWrite, fence: Fence | None) -> int:
         """Send everything and commit; whatever goes wrong, the transaction is closed."""
         try:
-            if prepared.update:
-                self._put("UPDATE", prepared.update, UPDATE)
+            for update in prepared.updates:
+                self._put("UPDATE", update, UPDATE)
             for part in prepared.parts:
                 self._put("ADD", part.n_quads(), "application/n-quads; charset=utf-8")
             return self._put("COMMIT", timeout_s=_held(fence, self.timeout_s)).status
@@ -180,6 +183,11 @@ def _held(fence: Fence | None, timeout_s: float) -> float:
     if left <= 0:  # this process was stopped in between
         raise StoreAwayError("the job's lock ran out before the write was sent")
     return min(timeout_s, left)
+
+
+def _is_large(prepared: PreparedWrite) -> bool:
+    """Whether one body may be too much; update text that came as one stays one."""
+    return len(prepared.updates) > 1 or (bool(prepared.parts) and prepared.size > ONE_BODY_BYTES)
 
 
 def _sent(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice, pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 import pyoxigraph as ox
 
@@ -21,8 +21,14 @@ from bullpen_processors.api import Quads, Resource, UnusableInputError, UpdateTe
 CHUNK_TRIPLES: Final = 20_000
 """Triples of one part. Below 1,000 the commit dominates, above 20,000 only memory grows (measured)."""
 
+BLOCK_DELETES: Final = 1_000
+"""Operations of one update: RDF4J reads `a ; b ; c` by recursion and runs out of stack between 4,000 and 6,000."""
+
 WALK_DEPTH: Final = 3
 """Links from a Resource to the deepest subject that it owns: request -> response -> header is 2."""
+
+
+_Item = TypeVar("_Item")
 
 
 class UnwritableError(UnusableInputError):
@@ -45,39 +51,43 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PreparedWrite:
-    """A write as bytes: `update` is SPARQL to run first, then every part is added, all in one transaction."""
+    """A write as bytes: `updates` are SPARQL to run first, then every part is added, all in one transaction."""
 
-    update: bytes
+    updates: tuple[bytes, ...] = ()
     parts: tuple[Part, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes that a store will be sent, but for a few per part."""
-        return len(self.update) + sum(len(part.triples) for part in self.parts)
+        return sum(map(len, self._pieces()))
 
     def one_body(self) -> bytes:
         """Return the whole write as one SPARQL update, which every store runs all or nothing."""
-        return b" ;\n".join(filter(None, (self.update, _insert_data(self.parts))))
+        return b" ;\n".join(filter(None, (*self.updates, _insert_data(self.parts))))
 
     def to_bytes(self) -> bytes:
         """Pack for a pipe: a line of JSON with the lengths, then the bytes. Safer to read than a pickle."""
-        header = [len(self.update), [[part.graph, len(part.triples)] for part in self.parts]]
-        return b"".join([json.dumps(header).encode(), b"\n", self.update, *(part.triples for part in self.parts)])
+        header = [[len(update) for update in self.updates], [[part.graph, len(part.triples)] for part in self.parts]]
+        return b"".join([json.dumps(header).encode(), b"\n", *self._pieces()])
 
     @classmethod
     def from_bytes(cls, packed: bytes) -> PreparedWrite:
         """Unpack what `to_bytes` packed; raises ValueError for anything else."""
         header, _, rest = packed.partition(b"\n")
         try:
-            length, parts = json.loads(header)
+            updates, parts = json.loads(header)
             graphs = [str(graph) for graph, _ in parts]
-            lengths = [int(length), *(int(size) for _, size in parts)]
+            lengths = [int(length) for length in (*updates, *(length for _, length in parts))]
         except (TypeError, RecursionError) as error:
             raise ValueError("not a packed write") from error
-        if min(lengths) < 0 or sum(lengths) != len(rest):
+        if min(lengths, default=0) < 0 or sum(lengths) != len(rest):
             raise ValueError("not a packed write: the lengths do not add up")
         pieces = _split(rest, lengths)
-        return cls(next(pieces), tuple(Part(graph, piece) for graph, piece in zip(graphs, pieces, strict=True)))
+        return cls(tuple(islice(pieces, len(updates))), tuple(map(Part, graphs, pieces)))
+
+    def _pieces(self) -> Iterator[bytes]:
+        yield from self.updates
+        yield from (part.triples for part in self.parts)
 
 
 def prepare(write: Quads | UpdateText) -> PreparedWrite:
@@ -87,9 +97,10 @@ def prepare(write: Quads | UpdateText) -> PreparedWrite:
         UnwritableError: a blank node (each repeat would add it again), a lone surrogate, a wrong IRI.
     """
     if isinstance(write, UpdateText):
-        return PreparedWrite(_utf8(write.text))
-    deletes = " ;\n".join(delete_resource(resource) for resource in dict.fromkeys(write.replaces))
-    return PreparedWrite(to_ascii(deletes), tuple(_parts(write.quads)))
+        return PreparedWrite((_utf8(write.text),))
+    deletes = [to_ascii(delete_resource(resource)) for resource in dict.fromkeys(write.replaces)]
+    blocks = (b" ;\n".join(block) for block in _chunks(deletes, BLOCK_DELETES))
+    return PreparedWrite(tuple(blocks), tuple(_parts(write.quads)))
 
 
 def delete_resource(resource: Resource) -> str:
@@ -163,7 +174,7 @@ def _node(iri: str) -> str:
         raise UnwritableError(f"the results replace a resource whose IRI is wrong ({error})"[:300]) from error
 
 
-def _chunks(items: Iterable[ox.Triple], size: int) -> Iterator[list[ox.Triple]]:
+def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

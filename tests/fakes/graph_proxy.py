@@ -57,7 +57,7 @@ class GraphProxy:
     @contextmanager
     def running(self) -> Iterator[GraphServer]:
         """The target, seen through the proxy."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        server = _Server(("127.0.0.1", 0), _handler(self))
         server.daemon_threads = True
         if self.tls is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -71,6 +71,11 @@ class GraphProxy:
             server.shutdown()
             server.server_close()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that gave up is what some tests are about."""
 
 
 def _handler(proxy: GraphProxy) -> type[_Handler]:

@@ -6,7 +6,14 @@ import pyoxigraph as ox
 import pytest
 
 from bullpen_processors.api import Quads, Resource, UpdateText
-from bullpen_runner.graph_update import CHUNK_TRIPLES, PreparedWrite, UnwritableError, delete_resource, prepare
+from bullpen_runner.graph_update import (
+    BLOCK_DELETES,
+    CHUNK_TRIPLES,
+    PreparedWrite,
+    UnwritableError,
+    delete_resource,
+    prepare,
+)
 
 G = ox.NamedNode("urn:g")
 A, P = ox.NamedNode("urn:a"), ox.NamedNode("urn:p")
@@ -56,6 +63,12 @@ def test_parts_hold_20_000_triples_of_one_graph_each() -> None:
     ]
 
 
+def test_deletes_come_in_blocks_that_a_store_can_read() -> None:
+    prepared = prepare(Quads([], [Resource("urn:g", f"urn:a:{number}") for number in range(1_001)]))
+    assert [update.count(b"DELETE") for update in prepared.updates] == [BLOCK_DELETES, 1]
+    assert prepared.one_body().count(b" ;\nDELETE") == 1_000
+
+
 def test_update_text_keeps_every_byte() -> None:
     text = "  # é\r\nINSERT DATA { <urn:a> <urn:p> '😀' }  "
     assert prepare(UpdateText(text)).one_body() == text.encode()
@@ -92,12 +105,12 @@ def test_a_packed_write_unpacks_to_the_same() -> None:
         b"",
         b"x\n",
         b"[1]\n",
-        b"[1, []]\n",
-        b"[-1, []]\n",
-        b'[0, [["", 2]]]\nx',
-        b"[0, 1]\n",
+        b"[[1], []]\n",
+        b"[[-1], []]\n",
+        b'[[], [["", 2]]]\nx',
+        b"[[], 1]\n",
         b'{"a": 1}\n',
-        b'["", ""]\n',
+        b"[[null], []]\n",
     ],
 )
 def test_what_is_no_packed_write_is_refused(packed: bytes) -> None:
