@@ -17,6 +17,10 @@ from bullpen_operator.seen import Attempt, KubeJobSeen, PodPhase
 PATIENCE_S = 20.0
 
 
+async def _by_itself(_: str) -> None:
+    """Nothing to do."""
+
+
 @dataclass
 class Rig:
     """A launcher and a hand on what it started."""
@@ -24,6 +28,8 @@ class Rig:
     launcher: Launcher
     end: Callable[[str, int], Awaitable[None]]
     """Have the process of the named attempt end with this code."""
+    start: Callable[[str], Awaitable[None]] = _by_itself
+    """Have the process of the named attempt start, where it does not by itself."""
 
 
 def an_attempt(job_id: str = "1", token: str = "bullpen/i/0001") -> Attempt:
@@ -53,6 +59,7 @@ class LauncherContract:
 
     async def _running(self, rig: Rig, attempt: Attempt) -> KubeJobSeen:
         name = (await self._launched(rig, attempt)).name
+        await rig.start(name)
         seen: KubeJobSeen = await until(
             lambda: rig.launcher.look(name),
             lambda seen: bool(seen and seen.pods and seen.pods[0].phase is PodPhase.RUNNING),

@@ -38,7 +38,7 @@ class LauncherSettings:
     grace_s: float = 30.0
     """From SIGTERM to SIGKILL."""
     slack_s: float = 30.0
-    """Beyond the runner's own timer and its graph write: the shim's wall limit is only the backstop."""
+    """Beyond the runner's own timer and its graph writes: the shim's wall limit is only the backstop."""
     keep_scratch: bool = False
     control_groups: bool = True
     """Let the kernel hold the limits where it can; False: always watch from outside."""
@@ -85,7 +85,8 @@ class LocalLauncher:
     def _limits(self, attempt: Attempt, job_type: JobType) -> Limits:
         limits, settings = job_type.resources.limits, attempt.settings
         return Limits(
-            deadline_s=settings.timeout_s + settings.graph_timeout_s + self.settings.slack_s,
+            # what a processor gave in time may be persisted for twice the time of a graph write: docs/runner.md
+            deadline_s=settings.timeout_s + 2 * settings.graph_timeout_s + self.settings.slack_s,
             memory=int(quantity(limits.memory)) if limits.memory else None,
             cpu=quantity(limits.cpu) if limits.cpu else None,
             grace_s=self.settings.grace_s,
