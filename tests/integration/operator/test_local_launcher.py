@@ -149,8 +149,7 @@ async def test_a_cpu_limit_holds_over_the_whole_tree(tmp_path: Path, control_gro
         pod = await run(launcher, job_type=limited(cpu="300m"))
         exited = json.loads((folder_of(launcher, pod) / "exit.json").read_text())
         seconds = exited["finished_at"] - exited["started_at"]
-        print(exited)
-        assert exited["cpu_seconds"] / seconds == pytest.approx(0.3, abs=0.09)
+        assert exited["cpu_seconds"] / seconds < 0.38  # less than 0.3 on a busy machine; about 2 without the limit
 
 
 STUBBORN = """
