@@ -73,11 +73,22 @@ async function work({ at, options }) {
   await worker.close();
 }
 
+// Claim one job as soon as one is due, run it, finish it without taking the next.
+async function work_one({ at }) {
+  const worker = new bullmq.Worker(at.queue, null, { ...optionsOf(at), autorun: false });
+  worker.on('error', () => {});
+  let job;
+  while (!job) job = await worker.getNextJob('one', { block: false });
+  await job.moveToCompleted(await process_job(job), 'one', false);
+  await worker.close();
+}
+
 const waits = new Map();
 
 const driver = {
   version: () => bullmq.Queue.name && require(`bullmq-${version}/package.json`).version,
   work,
+  work_one,
   // Listen before a job ends; ask later how it ended.
   async watch({ at, ids }) {
     const events = targets.events(at);
@@ -93,8 +104,10 @@ const driver = {
     return results;
   },
   async next_times({ pattern, options, count }) {
-    const { parseExpression } = require('cron-parser');
-    const times = parseExpression(pattern, { ...options, currentDate: new Date(options.currentDate) });
+    const home = require.resolve('cron-parser', { paths: [require.resolve(`bullmq-${version}`)] });
+    const parser = require(home);
+    const parse = parser.parseExpression || parser.CronExpressionParser.parse;
+    const times = parse(pattern, { ...options, currentDate: new Date(options.currentDate) });
     return Array.from({ length: count }, () => times.next().getTime());
   },
   // Claims and finishes a second, one after the other or `together` at once.

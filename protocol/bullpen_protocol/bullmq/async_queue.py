@@ -126,6 +126,8 @@ class AsyncQueue(BaseQueue):
             return await self.client.execute_command("EVAL", lua.text, len(step.keys), *step.keys, *step.args)
 
     async def _command(self, step: Command) -> Any:
+        if step.keyless and self.clustered:
+            await self.client.initialize()  # else it does not know its nodes yet
         return await self.client.execute_command(*step.args, **self._options(step))
 
     async def _ask_time(self) -> int:

@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bullpen_protocol.bullmq.errors import ServerUrlError
+from bullpen_protocol.bullmq.faults import FAULTS, translate
 
 TIMEOUT_S: Final = 10.0
 """For an answer. A blocking client gets this on top of the time it blocks."""
@@ -50,9 +51,9 @@ class Address:
 
 
 def connect(url: str, *, ca: str | None = None, block_s: float = 0) -> redis.Redis | redis.RedisCluster:
-    """Make a client; it connects with its first command. *block_s*: the longest that one command may block.
+    """Make a client; it connects with its first command, to a cluster at once.
 
-    Raises ServerUrlError for a URL of no known form.
+    *block_s*: the longest that one command may block. Raises ServerUrlError for a URL of no known form.
     """
     client: redis.Redis | redis.RedisCluster
     client = _make(url, ca, block_s, redis, redis.cluster.ClusterNode, Retry(NoBackoff(), 0))
@@ -83,6 +84,8 @@ def _make(url: str, ca: str | None, block_s: float, library: Any, node: Any, ret
             address.hosts, sentinel_kwargs=own | dict(address.sentinel_login), db=address.db, **options
         )
         return sentinels.master_for(address.master)
+    except FAULTS as error:
+        raise translate(error) from error
     except (ValueError, TypeError) as error:  # redis-py's own words on an option; they may quote the URL
         raise ServerUrlError(f"{_redacted(url)}: {type(error).__name__} in its options") from error
 

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
-_WITH_SECONDS: Final = 6
+_DEFAULTS: Final = ("0", "*", "*", "*", "*", "*")
+"""Second, minute, hour, day, month, weekday: for the fields that a short pattern leaves out on the left."""
 _SHORTHANDS: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -21,7 +22,7 @@ _SHORTHANDS: Final = {
     "@weekdays": "0 0 * * 1-5",
     "@weekends": "0 0 * * 0,6",
 }
-"""Of cron-parser 4; more than croniter knows."""
+"""Of cron-parser, which croniter does not all know."""
 
 
 def next_time(pattern: str, after_ms: int, time_zone: str | None = None) -> int:
@@ -29,14 +30,17 @@ def next_time(pattern: str, after_ms: int, time_zone: str | None = None) -> int:
 
     Raises ValueError for a pattern or a zone that is none.
     """
-    pattern = _SHORTHANDS.get(pattern.strip(), pattern)
+    fields = _SHORTHANDS.get(pattern.strip(), pattern).split()
+    if not fields:
+        raise ValueError("neither a pattern nor a time in `every`")
+    whole = " ".join((*_DEFAULTS[: len(_DEFAULTS) - len(fields)], *fields))
     try:
         zone = ZoneInfo(time_zone) if time_zone else None
-        rule = croniter(pattern, _at(after_ms, zone), second_at_beginning=len(pattern.split()) == _WITH_SECONDS)
+        rule = croniter(whole, _at(after_ms, zone), second_at_beginning=True)
         found: datetime = rule.get_next(datetime)
     except (ValueError, KeyError, OSError) as error:
         # croniter's errors are ValueErrors, zoneinfo's KeyErrors or, for names like "..", ValueErrors and OSErrors
-        raise ValueError(f"{pattern[:80]!r} in zone {str(time_zone)[:40]!r}: {error}") from error
+        raise ValueError(f"pattern {pattern[:80]!r} in zone {str(time_zone)[:40]!r}: {error}") from error
     return int(found.timestamp() * 1000)
 
 

@@ -27,12 +27,12 @@ def to_json(value: Any) -> str:
 
 def escape_surrogates(text: str) -> str:
     """Make JSON text encodable: a lone surrogate can only be sent as an escape."""
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text if text.isascii() else _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def plain(text: str) -> str:
-    """Make any text encodable the way Node does: a lone surrogate becomes U+FFFD."""
-    return _SURROGATE.sub("\ufffd", text)
+    """Make any text encodable: a lone surrogate, and a byte that was no UTF-8, becomes U+FFFD."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def from_json(text: str | None, default: Any) -> Any:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
+
+SCRIPT_FAILED: Final = "SCRIPT"
+"""`kind` of a RedisRefusedError when a script broke on what it was given."""
 
 
 class Code(IntEnum):
@@ -70,7 +74,7 @@ class RedisAwayError(RedisFaultError):
 
 
 class RedisRefusedError(RedisFaultError):
-    """Redis answered with an error: no permission, out of memory, a key of the wrong type. `kind` is its first word.
+    """Redis answered with an error. `kind`: NOPERM, NOAUTH, OOM, WRONGTYPE ... or SCRIPT_FAILED.
 
     A script may have run up to the command that failed: Redis takes nothing back.
     """

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from redis import exceptions
 
-from bullpen_protocol.bullmq.errors import RedisAwayError, RedisFaultError, RedisRefusedError
+from bullpen_protocol.bullmq.errors import SCRIPT_FAILED, RedisAwayError, RedisFaultError, RedisRefusedError
 
 FAULTS: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
 """All that a call of redis-py raises when Redis did not do what it was asked."""
 
 _MESSAGE_LIMIT: Final = 256  # replies may quote what was sent
-_UNREACHABLE: Final = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+# A RedisClusterException is one, too: the client could not learn where the nodes are.
+_UNREACHABLE: Final = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.RedisClusterException,
+    OSError,
+)
 _NO_ENTRY: Final = (exceptions.AuthenticationError, exceptions.AuthorizationError)
 # Answers of a server that can't serve at the moment and has done nothing.
 _NOT_NOW: Final = (
@@ -23,6 +30,7 @@ _NOT_NOW: Final = (
     exceptions.SlotNotCoveredError,
     exceptions.MasterDownError,
 )
+_IN_SCRIPT: Final = re.compile(r": -?([A-Z]{3,}) ")
 _NOT_NOW_WORDS: Final = ("LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY", "NOREPLICAS")
 
 
@@ -44,4 +52,9 @@ def _first_word(error: Exception) -> str:
         return "OOM"
     if isinstance(error, exceptions.NoPermissionError):
         return "NOPERM"
-    return str(error).partition(" ")[0]
+    text = str(error)
+    word = text.partition(" ")[0]
+    if "user_script" not in text or word.isupper():
+        return word
+    inner = _IN_SCRIPT.search(text)  # how Redis 6.2 passes on the error of a command in a script
+    return inner[1] if inner and inner[1] != "ERR" else SCRIPT_FAILED

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bullpen_protocol.bullmq.encoding import from_json, json_object
+from bullpen_protocol.bullmq.encoding import from_json, json_object, plain
 from bullpen_protocol.bullmq.keys import RESERVED_IDS
 
 BULLPEN_FIELD: Final = "bullpen"
@@ -19,7 +19,10 @@ CANCEL_FIELD: Final = "bullpen.cancel"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. `data` is raw JSON as the producer sent it; `raw` the hash itself."""
+    """One job. `data` is raw JSON as the producer sent it; `raw` the hash itself.
+
+    `id` is exact, even where a producer wrote bytes that are no UTF-8 (as lone surrogates, see surrogateescape).
+    """
 
     id: str
     name: str = ""
@@ -65,8 +68,8 @@ class Job:
         """Read the hash of a job."""
         return cls(
             id=job_id,
-            name=raw.get("name", ""),
-            data=raw.get("data", ""),
+            name=plain(raw.get("name", "")),
+            data=plain(raw.get("data", "")),
             opts=json_object(raw.get("opts")),
             timestamp=number(raw.get("timestamp")),
             delay=number(raw.get("delay")),

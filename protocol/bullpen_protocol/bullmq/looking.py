@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bullpen_protocol.bullmq.encoding import json_object
+from bullpen_protocol.bullmq.encoding import json_object, plain
 from bullpen_protocol.bullmq.job import BULLPEN_FIELD, CANCEL_FIELD, Job, Location, number
 from bullpen_protocol.bullmq.keys import Keys
 from bullpen_protocol.bullmq.steps import NOW, Batch, Command, Operation, Script, read
@@ -98,7 +98,7 @@ def _seen(job_id: str, replies: Sequence[Any]) -> Location:
         active=position is not None,
         lock=lock,
         lock_ms=max(0, ttl),
-        name=fields["name"] or "",
+        name=plain(fields["name"] or ""),
         pb=fields["pb"],
         bullpen=json_object(fields[BULLPEN_FIELD]),
         cancel=fields[CANCEL_FIELD],

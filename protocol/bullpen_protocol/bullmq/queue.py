@@ -16,7 +16,8 @@ class BaseQueue:
         self.keys = Keys(queue, prefix)
         self.client = client
         self.clock = ServerClock()
-        if _is_cluster(client) and not _tagged(self.keys.base):
+        self.clustered = hasattr(client, "get_node_from_key")
+        if self.clustered and not _tagged(self.keys.base):
             message = f"in Redis Cluster the prefix needs a hash tag: {{{prefix}}} instead of {prefix}"
             raise ValueError(message)
 
@@ -35,7 +36,7 @@ class BaseQueue:
 
     def _options(self, command: Command) -> dict[str, Any]:
         """In a cluster, a command without a key is for the node that holds the queue."""
-        if not command.keyless or not _is_cluster(self.client):
+        if not command.keyless or not self.clustered:
             return {}
         return {"target_nodes": self.client.get_node_from_key(self.keys.marker)}
 
@@ -43,10 +44,6 @@ class BaseQueue:
 def may_repeat(step: Step) -> bool:
     """Whether a lost answer may be asked for again."""
     return step is NOW or step.again
-
-
-def _is_cluster(client: Any) -> bool:
-    return hasattr(client, "get_node_from_key")
 
 
 def _tagged(base: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bullpen_protocol.bullmq.adding import NewJob, enqueue
 from bullpen_protocol.bullmq.encoding import pack
+from bullpen_protocol.bullmq.errors import SCRIPT_FAILED, RedisRefusedError
 from bullpen_protocol.bullmq.job import Job, number
 from bullpen_protocol.bullmq.keys import Keys
 from bullpen_protocol.bullmq.steps import NOW, Command, Operation, Script, read
@@ -36,7 +37,9 @@ def advance(keys: Keys, job: Job) -> Operation[None]:
             yield from _advance_scheduler(keys, job, job.rjk, repeat)
         else:
             yield from _advance_legacy(keys, job, repeat)
-    except ValueError as error:
+    except (ValueError, RedisRefusedError) as error:
+        if isinstance(error, RedisRefusedError) and error.kind != SCRIPT_FAILED:
+            raise
         logger.warning("a repeat stops: its rule can't be used", extra={"job_id": job.id, "why": str(error)[:200]})
 
 
@@ -52,11 +55,13 @@ def _advance_scheduler(keys: Keys, job: Job, scheduler: str, repeat: Mapping[str
     now = yield NOW
     if _over(repeat, now):
         return
-    start = max(now, number(job.opts.get("prevMillis")))
+    start = max(now, _slot(job))
     next_ms = None
     if repeat.get("pattern"):
         next_ms = max(start, _next_by_pattern(start, repeat))
-    opts = next_options(job, repeat, now, next_ms, scheduler)
+    elif number(repeat.get("every")) <= 0:
+        raise ValueError("neither a pattern nor a time in `every`")
+    opts = {**next_options(job, repeat, now, next_ms), "repeatJobKey": scheduler}
     names = ("repeat", "delayed", "wait", "paused", "meta", "prioritized", "marker", "id", "events", "pc", job.id)
     args = (next_ms or "", scheduler, job.data or "{}", pack(opts), now, keys.base, job.id)
     yield Script("updateJobScheduler-12", keys.all(*names, "active"), args, again=True)
@@ -71,13 +76,12 @@ def _advance_legacy(keys: Keys, job: Job, repeat: Mapping[str, Any]) -> Operatio
     if found is None:
         return  # the repeat was removed
     member, score = found
-    own = number(job.opts.get("prevMillis"))
+    own = _slot(job)
     next_ms = score if score > own else _next_legacy(max(now, own), repeat)
     if score <= own:
         yield Command(("ZADD", keys("repeat"), next_ms, member), again=True)
-    opts = next_options(job, repeat, now, next_ms, member)
-    job_id = f"{job.id.rpartition(':')[0]}:{next_ms}"
-    yield from enqueue(keys, now, NewJob(job.name, job.data or "{}", {**opts, "jobId": job_id}, job_id, member))
+    opts = next_options(job, repeat, now, next_ms)
+    yield from enqueue(keys, now, NewJob(job.name, job.data or "{}", opts, opts["jobId"], member))
 
 
 def _legacy_member(keys: Keys, job: Job, repeat: Mapping[str, Any]) -> Operation[tuple[str, int] | None]:
@@ -99,18 +103,25 @@ def legacy_key(name: str, repeat: Mapping[str, Any]) -> str:
     return ":".join([name, *map(str, parts), str(rule)])
 
 
-def next_options(job: Job, repeat: Mapping[str, Any], now: int, next_ms: int | None, key: str) -> dict[str, Any]:
-    """Compose the stored options of the next iteration; what is left out the script fills in."""
+def next_options(job: Job, repeat: Mapping[str, Any], now: int, next_ms: int | None) -> dict[str, Any]:
+    """Compose the stored options of the next iteration; without *next_ms* the script fills in what depends on it."""
     again = {name: value for name, value in repeat.items() if name != "immediately" and value is not None}
     again["count"] = number(repeat.get("count")) + 1
     for name in ("startDate", "endDate"):
         if again.get(name):
             again[name] = _millis(again[name])
-    opts = {**job.opts, "repeat": again, "timestamp": now, "repeatJobKey": key}
+    dropped = ("repeatJobKey", "prevMillis", "delay", "jobId")
+    opts = {name: value for name, value in job.opts.items() if name not in dropped}
+    opts |= {"repeat": again, "timestamp": now}
     if next_ms is not None:
-        shift = number(repeat.get("offset"))
-        opts |= {"delay": max(0, next_ms + shift - now), "prevMillis": next_ms, "jobId": f"repeat:{key}:{next_ms}"}
+        delay = max(0, next_ms + number(repeat.get("offset")) - now)
+        opts |= {"delay": delay, "prevMillis": next_ms, "jobId": f"{job.id.rpartition(':')[0]}:{next_ms}"}
     return opts
+
+
+def _slot(job: Job) -> int:
+    """When this iteration was due: the end of its id."""
+    return number(job.id.rpartition(":")[2])
 
 
 def _over(repeat: Mapping[str, Any], now: int) -> bool:

@@ -140,6 +140,12 @@ def test_a_job_nobody_holds_goes_back_to_wait_at_the_second_check(queue: SyncQue
     assert refused.value.code is Code.OTHER_TOKEN
 
 
+def test_a_job_that_is_spared_is_never_put_back(queue: SyncQueue, job: Job) -> None:
+    queue.client.delete(queue.keys.lock(job.id))
+    assert [stalled(queue, job.id) for _ in range(3)] == [[], [], []]
+    assert queue.location(job.id).active
+
+
 def test_the_stalled_check_runs_once_an_interval(queue: SyncQueue, job: Job) -> None:
     queue.client.delete(queue.keys.lock(job.id))
     assert [queue.stalled(1, 60_000) for _ in range(3)] == [[], [], []]
@@ -164,10 +170,10 @@ def moves(queue: SyncQueue, job: Job, token: str) -> list[Callable[[], object]]:
     ]
 
 
-def stalled(queue: SyncQueue) -> list[str]:
+def stalled(queue: SyncQueue, *spare: str) -> list[str]:
     """Run the check as if its interval had passed."""
     queue.client.delete(queue.keys("stalled-check"))
-    return queue.stalled(1, 60_000)
+    return queue.stalled(1, 60_000, spare)
 
 
 def await_lock_gone(queue: SyncQueue, job_id: str) -> None:

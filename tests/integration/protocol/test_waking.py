@@ -153,5 +153,5 @@ async def test_a_damaged_marker_does_not_blind_the_other_queues(blocking: Any, q
 
 async def blocked(client: Any) -> None:
     """Wait until somebody is in a blocking pop."""
-    while (await client.info("clients"))["blocked_clients"] == 0:
+    while (await client.info("clients"))["blocked_clients"] == 0:  # noqa: ASYNC110 - Redis has no event for it
         await asyncio.sleep(0.001)
