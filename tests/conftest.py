@@ -1,4 +1,4 @@
-"""What was skipped because this machine lacks a part is said at the end, by name and count."""
+"""Long tests begin first; what was skipped because this machine lacks a part is said at the end, by name and count."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ from support import MISSING
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests of one xdist_group in one process: xdist 3.8 names the group where pytest 9.2 no longer looks."""
+    """Put tests that ask for more time than others first: two processes then end at about the same time.
+
+    Tests of one xdist_group stay in one process: xdist 3.8 names the group where pytest 9.2 no longer looks.
+    """
+    items.sort(key=_time_asked_for, reverse=True)
     for item in items:
         grouped = vars(item).get("_nodeid")
         if grouped is not None:
             item._id = coerce_node_id(grouped)
+
+
+def _time_asked_for(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker and marker.args else 0.0
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

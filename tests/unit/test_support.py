@@ -25,12 +25,17 @@ def test_a_missing_part_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
         require_found("node", None, "install it")
 
 
+def bring_conftest(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    for name in ("conftest", "support"):
+        pytester.makepyfile(**{name: (ROOT / "tests" / f"{name}.py").read_text()})
+
+
 def test_the_summary_counts_what_was_skipped_by_part_over_all_processes(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CI", raising=False)
-    for name in ("conftest.py", "support.py"):
-        pytester.makepyfile(**{name.removesuffix(".py"): (ROOT / "tests" / name).read_text()})
+    bring_conftest(pytester)
     pytester.makepyfile("""
         import pytest
         from support import require_found
@@ -46,3 +51,22 @@ def test_the_summary_counts_what_was_skipped_by_part_over_all_processes(
     result.assert_outcomes(skipped=4)
     result.stdout.fnmatch_lines(["*parts not on this machine*", "    3 skipped without node (install it)"])
     result.stdout.no_fnmatch_line("*without not today*")
+
+
+def test_tests_that_ask_for_more_time_begin_first(pytester: pytest.Pytester) -> None:
+    bring_conftest(pytester)
+    pytester.makepyfile("""
+        import pytest
+
+        def test_a(): ...
+
+        @pytest.mark.timeout(60)
+        def test_b(): ...
+
+        @pytest.mark.timeout(600)
+        def test_c(): ...
+
+        def test_d(): ...
+    """)
+    result = pytester.runpytest_inprocess("--collect-only", "-q", "-p", "no:cacheprovider")
+    assert [line.split("::")[1] for line in result.outlines if "::" in line] == ["test_c", "test_b", "test_a", "test_d"]
