@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -17,7 +18,9 @@ from bullpen_operator.local.manifest_files import ManifestError, load
 from bullpen_operator.local.redis import RedisUnavailableError
 from bullpen_operator.local.state import StateError
 from bullpen_operator.local.store import StoreUnusableError
-from bullpen_protocol.bullmq import ServerUrlError
+from bullpen_protocol.bullmq import RedisFaultError, ServerUrlError
+
+logger = logging.getLogger("bullpen.local")
 
 LOOK_S: Final = 0.5
 """Between two looks at the queues, for the table and for --exit-when-idle."""
@@ -83,6 +86,8 @@ def local(  # noqa: PLR0913 - options of a command line
     Ctrl-C gives running jobs back, no attempt spent, and ends; a second Ctrl-C kills them first. Killed with -9 it
     leaves its jobs running: start it again, and it finds them.
     """
+    if sys.platform != "linux":
+        raise typer.BadParameter("it needs Linux: pidfds, /proc and control groups; run it in a container")
     try:
         manifests = load(file, os.environ)
         settings = HostSettings(
@@ -153,20 +158,22 @@ class _Session:
                 self._view.close()
 
     async def _look(self) -> None:
-        idle_before = False
-        while True:
-            statuses = await self._host.status()
-            self._view.show(statuses)
-            idle_now = idle(statuses)
-            if self._exit_when_idle and idle_now and idle_before:  # one look can miss a job between two states
-                return
-            idle_before = idle_now
+        idle_looks = 0
+        while idle_looks < 2 or not self._exit_when_idle:  # one look can miss a job between two states
+            try:
+                statuses = await self._host.status()
+            except RedisFaultError as error:
+                logger.debug("no look at the queues", extra={"error": str(error)})
+            else:
+                self._view.show(statuses)
+                idle_looks = idle_looks + 1 if idle(statuses) else 0
             await asyncio.sleep(LOOK_S)
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._interrupt)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                loop.add_signal_handler(number, self._interrupt)
 
     def _interrupt(self) -> None:
         self._interrupts += 1

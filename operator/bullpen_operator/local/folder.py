@@ -51,6 +51,11 @@ class AttemptFolder:
         """Name of the attempt."""
         return self.path.name
 
+    @property
+    def jobqueue(self) -> str:
+        """Name of the JobQueue, by the place of the folder: <jobqueue>/attempts/<name>."""
+        return self.path.parent.parent.name
+
     def create(self, attempt: Attempt, limits: Limits, command: list[str]) -> bool:
         """Make the folder as a whole or not at all; False: it is there already."""
         draft = self.path.with_name(f".{self.name}-{uuid.uuid4().hex}")

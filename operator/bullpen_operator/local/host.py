@@ -135,11 +135,15 @@ class LocalHost:
     def _serve(self, state: StateFolder) -> None:
         self._server = server = RedisServer(self.connections.redis_url, ca=self.connections.redis_ca)
         environment = RunnerEnvironment(self.connections, self._settings.environ)
-        for name, spec in self._settings.specs():
+        served = dict(self._settings.specs())
+        left = {name: spec for name, spec in _left(state) if name not in served}
+        for name, spec in (served | left).items():
             folder = state.jobqueue(name)
             launcher = LocalLauncher(LauncherSettings(folder, environment, keep_scratch=self._settings.keep_scratch))
             self._launchers.append(launcher)
             self.engine.put(Served(f"{NAMESPACE}/{name}", spec, state.installation(name), server, launcher))
+        for name in left:
+            self.engine.remove(f"{NAMESPACE}/{name}")
 
     async def _close(self) -> None:
         for launcher in self._launchers:
@@ -154,12 +158,23 @@ class LocalHost:
         self._state.leave()
 
 
+def _left(state: StateFolder) -> Iterator[tuple[str, JobQueueSpec]]:
+    """JobQueues that attempts on disk belong to, by what the attempts know: their manifests may be gone."""
+    for folder in state.attempts():
+        if folder.exists:
+            attempt = folder.attempt
+            body = {"queue": attempt.queue, "prefix": attempt.prefix, "redis": {"secretRef": {"name": NAMESPACE}}}
+            yield folder.jobqueue, JobQueueSpec.model_validate(body | {"jobTypes": [{"name": ANY_NAME}]})
+
+
 def idle(statuses: Sequence[QueueStatus]) -> bool:
-    """Whether every queue was audited and nothing in it waits, runs or is delayed."""
+    """Whether every queue was audited and nothing in it waits, runs or is delayed; of those removed, that none runs."""
     return all(_idle(status) for status in statuses)
 
 
 def _idle(status: QueueStatus) -> bool:
+    if status.leaving:
+        return not status.attempts
     unfinished = sum(count for state, count in status.counts.items() if state not in FINISHED_STATES)
     return bool(status.audited_at and status.counts) and not unfinished and not status.attempts
 

@@ -54,6 +54,12 @@ class Shims:
             LaunchError: no process can be given this environment.
             LauncherUnavailableError: no process can be started now.
         """
+        try:
+            self._start(folder, environment)
+        except OSError as error:  # out of processes, memory or descriptors
+            raise LauncherUnavailableError(f"no process can be started: {error.strerror}", _RETRY_S) from error
+
+    def _start(self, folder: AttemptFolder, environment: Mapping[str, str]) -> None:
         started, told = os.pipe()
         try:
             pid = _spawn(folder, environment, told)
@@ -137,4 +143,4 @@ def _spawn(folder: AttemptFolder, environment: Mapping[str, str], told: int) -> 
     except OSError as error:
         if error.errno == errno.E2BIG:
             raise LaunchError("its id, name or settings are too long to be given to a process (128 KiB)") from error
-        raise LauncherUnavailableError(f"no process can be started: {error.strerror}", _RETRY_S) from error
+        raise

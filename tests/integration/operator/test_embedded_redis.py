@@ -119,3 +119,15 @@ def test_without_any_redis_one_sentence_says_what_to_install(monkeypatch: pytest
     assert str(caught.value) == (
         "no Redis here: install redis-server >= 6.2 (apt-get install redis-server), or Docker, or give --redis-url"
     )
+
+
+def test_docker_is_the_last_resort(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("bullpen_operator.local.redis.find_spec", lambda _: None)
+    command = find_program()(redis_module._Place(tmp_path / "redis", 7000))
+    assert command[:3] == [str(docker), "run", "--rm"]
+    assert "127.0.0.1:7000:7000" in command
+    assert f"{tmp_path}/redis:{tmp_path}/redis" in command
