@@ -29,7 +29,7 @@ TRAFFIC: Final = ROOT / "examples" / "traffic" / "vulpy.json"
 MANIFESTS: Final = sorted((ROOT / "examples" / "demo").glob("*.yaml"))
 BATCH: Final = 11
 """Exchanges of one job."""
-PATIENCE_S: Final = 50.0
+PATIENCE_S: Final = 120.0
 RETRIED: Final = {"attempts": 2, "backoff": {"type": "fixed", "delay": 500}}
 
 

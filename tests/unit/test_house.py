@@ -94,3 +94,16 @@ def test_the_commands_that_the_documents_name_are_targets(document: str) -> None
     named = set(re.findall(r"\bmake ([a-z0-9-]+)", (ROOT / document).read_text()))
     assert named
     assert named <= set(TARGETS)
+
+
+@pytest.mark.parametrize(
+    "document", [path.relative_to(ROOT) for path in sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))], ids=str
+)
+def test_links_of_the_documents_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / document).read_text())
+    assert [link for link in links if not (ROOT / document.parent / link).exists()] == []
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    linked = set(re.findall(r"\]\((docs/[^)#]+)", (ROOT / "README.md").read_text()))
+    assert linked == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
