@@ -30,11 +30,11 @@ class ServerClock:
         own = self.own_s()
         if self._measured_s is None or own - self._measured_s > TRUSTED_S:
             return None
-        return int((own + self._ahead_s) * 1000)
+        return round((own + self._ahead_s) * 1000)
 
     def set(self, reply: Sequence[int], asked_s: float) -> int:
         """Take the answer to TIME, asked for at *asked_s* of own_s(), and tell the time."""
         self._measured_s = self.own_s()
         seconds, microseconds = reply
         self._ahead_s = int(seconds) + int(microseconds) / 1e6 - (asked_s + self._measured_s) / 2
-        return int((self._measured_s + self._ahead_s) * 1000)
+        return round((self._measured_s + self._ahead_s) * 1000)

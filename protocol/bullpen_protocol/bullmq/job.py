@@ -118,6 +118,10 @@ class Location:
 
 def number(value: Any, default: int = 0) -> int:
     """Read a whole number out of what a producer or a hash holds; *default* for anything that is none."""
+    if value is None:
+        return default
+    if isinstance(value, str) and len(value) < 16 and value.isdecimal() and value.isascii():  # nearly always
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return default
     try:
