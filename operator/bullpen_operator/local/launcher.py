@@ -52,9 +52,11 @@ class LocalLauncher:
     _shims: Shims = field(default_factory=Shims)
 
     def __post_init__(self) -> None:
-        """Make the folders."""
+        """Make the folders, and remove what an operator before this one had only begun to make."""
         for folder in (self._live, self._ended):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for draft in self._live.glob(".*"):
+            shutil.rmtree(draft, ignore_errors=True)
 
     @property
     def _live(self) -> Path:
@@ -73,8 +75,15 @@ class LocalLauncher:
             return
         folder = AttemptFolder(self._live / name)
         await asyncio.to_thread(self._prepare, folder, attempt, job_type)
-        if not folder.started and name not in self._shims.names():
+        if folder.started or name in self._shims.names():
+            return
+        try:
             self._shims.start(folder, self.settings.environment(attempt, job_type, folder.pod_uid, folder.path))
+        except LauncherUnavailableError:
+            raise
+        except LaunchError:  # it never will be
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
 
     def _prepare(self, folder: AttemptFolder, attempt: Attempt, job_type: JobType) -> None:
         try:

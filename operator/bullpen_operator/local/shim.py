@@ -39,6 +39,8 @@ def main() -> None:
     fcntl.flock(lock, fcntl.LOCK_EX)  # a second shim waits here until the first has ended, and then has nothing to do
     if any(os.path.exists(f"{folder}/{name}") for name in ("process.json", "exit.json")):
         return
+    if not os.path.exists(f"{folder}/attempt.json"):  # it is over, and its folder was moved while we waited
+        return
     os.truncate(lock, 0)
     os.write(lock, f"{os.getpid()} {processes.start_ticks(os.getpid())}\n".encode())
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -189,8 +191,8 @@ class Shim:
     def _report(self) -> None:
         code, number = _exit_of(self._status)
         start_error = processes.read(f"{self._folder}/start-error").decode(errors="replace")
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        watched = self._memory.peak if self._memory else usage.ru_maxrss * 1024
+        largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+        watched = self._memory.peak if self._memory else largest
         write_json(
             f"{self._folder}/exit.json",
             {
@@ -202,7 +204,7 @@ class Shim:
                 "started_at": self._started_at,
                 "finished_at": time.time(),
                 "peak_memory_bytes": self._group.peak_bytes() or watched,
-                "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+                "cpu_seconds": round(_reaped_seconds(), 3),
             },
         )
 
@@ -247,5 +249,4 @@ def _exit_of(status: int | None) -> tuple[int, int]:
 
 
 def _reaped_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
