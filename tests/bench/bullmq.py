@@ -81,8 +81,8 @@ async def _rate_together(jobs: int, step: Callable[[int], Awaitable[None]]) -> f
     return jobs / (time.perf_counter() - began)
 
 
-def main(rounds: int = 5, jobs: int = 2000) -> None:
-    """Print the medians and their ratios."""
+def main(rounds: int = 5, jobs: int = 2000) -> int:
+    """Print the medians and their ratios; 0."""
     seen: dict[str, list[Rates]] = {"ours": [], "node": [], "ours x50": [], "node x50": []}
     node = NodeClient(NODE)
     with RedisServer() as server:
@@ -101,6 +101,7 @@ def main(rounds: int = 5, jobs: int = 2000) -> None:
                 f"{kind + '/s':11} {label:20} bullpen {mine:7.0f}   "
                 f"node {NODE} {theirs:7.0f}   ratio {mine / theirs:.2f}"
             )
+    return 0
 
 
 def _round(name: str, node: NodeClient, server: RedisServer, queue_name: str, jobs: int) -> Rates:
@@ -119,4 +120,4 @@ def _round(name: str, node: NodeClient, server: RedisServer, queue_name: str, jo
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -1,7 +1,7 @@
 """Moving a job out of active under its token: complete, fail, give back.
 
-An answer that was lost is never asked for by doing the move again blindly: every move writes the token into our field
-`bullpen` in the same atomic script, so that the state tells whether it happened.
+An answer that was lost is never asked for by doing the move again blindly: every move writes its token and its target
+into our field `bullpen` in the same atomic script, so that the state tells whether it happened.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from bullpen_protocol.bullmq.policy import GiveUp, Retry, after_failure, keep_jo
 from bullpen_protocol.bullmq.steps import NOW, Batch, Command, Operation, Script
 
 Fields: TypeAlias = Mapping[str, str] | None
+Build: TypeAlias = Callable[[int, bytes], Script]
+"""Makes the script of a move from the time and the packed fields."""
+
+GIVEN_BACK: Final = "given-back"
 _TRIES: Final = 3
 
 
@@ -40,11 +44,15 @@ def complete(keys: Keys, job: Job, token: str, value_json: str, fields: Fields =
 
     Raises:
         QueueError: the script refused; nothing was moved.
-        RedisAwayError: Redis stayed away and it is not known whether the job was moved; call again.
+        RedisAwayError: Redis stayed away. Once it is back, location().moved_by(token) tells whether the job was
+            moved; if it was not, call again.
     """
-    extra = pack_fields(_evidence(job, token, fields))
     value = escape_surrogates(value_json)
-    yield from _move(keys, job, token, lambda now: finished(keys, now, job, token, Finish.COMPLETED, value, extra))
+
+    def build(now: int, extra: bytes) -> Script:
+        return finished(keys, now, job, token, Finish.COMPLETED, value, extra)
+
+    yield from _move(keys, job, token, Finish.COMPLETED, _sendable(fields), build)
     return Finish.COMPLETED
 
 
@@ -63,19 +71,22 @@ def fail(
     """
     decision = after_failure(job, unrecoverable=unrecoverable or job.reserved)
     left = {
+        **_sendable(fields),
         "failedReason": _with_cause(plain(reason), decision),
         "stacktrace": stacktrace(job, [stack] if isinstance(stack, str) else stack),
-        **_evidence(job, token, fields),
     }
     if isinstance(decision, GiveUp):
-        yield from _fail_for_good(keys, job, token, left)
-        return Finish.FAILED
-    extra, delay_ms = pack_fields(left), decision.delay_ms
-    if delay_ms == 0:
-        yield from _move(keys, job, token, lambda now: retried(keys, now, job, token, extra))
-        return Finish.RETRIED
-    yield from _move(keys, job, token, lambda now: delayed(keys, now, job.id, token, delay_ms, extra, spend=True))
-    return Finish.DELAYED
+        return (yield from _fail_for_good(keys, job, token, left))
+    delay_ms = decision.delay_ms
+
+    def build(now: int, extra: bytes) -> Script:
+        if delay_ms == 0:
+            return retried(keys, now, job, token, extra)
+        return delayed(keys, now, job.id, token, delay_ms, extra, spend=True)
+
+    to = Finish.DELAYED if delay_ms else Finish.RETRIED
+    yield from _move(keys, job, token, to, left, build)
+    return to
 
 
 def give_back(keys: Keys, job: Job, token: str, delay_ms: int, fields: Fields = None) -> Operation[None]:
@@ -83,9 +94,11 @@ def give_back(keys: Keys, job: Job, token: str, delay_ms: int, fields: Fields = 
 
     Never straight to wait: that would run it at once in a hot loop, and gives prioritized jobs no marker.
     """
-    extra = pack_fields(_evidence(job, token, fields))
-    wait_ms = max(1, delay_ms)
-    yield from _move(keys, job, token, lambda now: delayed(keys, now, job.id, token, wait_ms, extra, spend=False))
+
+    def build(now: int, extra: bytes) -> Script:
+        return delayed(keys, now, job.id, token, max(1, delay_ms), extra, spend=False)
+
+    yield from _move(keys, job, token, GIVEN_BACK, _sendable(fields), build)
 
 
 def finished(keys: Keys, now: int, job: Job, token: str, target: Finish, value: str, extra: bytes) -> Script:
@@ -117,21 +130,18 @@ def retried(keys: Keys, now: int, job: Job, token: str, extra: bytes) -> Script:
     return Script("retryJob-11", keys.all(*names), (keys.base, now, push, job.id, token, extra))
 
 
-def _evidence(job: Job, token: str, fields: Fields) -> dict[str, str]:
-    """Add who moved the job to the caller's fields: what _move reads after a lost answer."""
-    left = {name: plain(value) for name, value in (fields or {}).items()}
-    ours = json_object(left[BULLPEN_FIELD]) if BULLPEN_FIELD in left else dict(job.bullpen)
-    left[BULLPEN_FIELD] = to_json({**ours, "t": token})
-    return left
+def _sendable(fields: Fields) -> dict[str, str]:
+    return {name: plain(value) for name, value in (fields or {}).items()}
 
 
-def _move(keys: Keys, job: Job, token: str, build: Callable[[int], Script]) -> Operation[None]:
+def _move(keys: Keys, job: Job, token: str, to: str, left: dict[str, str], build: Build) -> Operation[None]:
     """Send a move; after a lost answer look where the job is, and send again only while it is still ours."""
+    extra = pack_fields({**left, BULLPEN_FIELD: _evidence(job, token, to, left.get(BULLPEN_FIELD))})
     lost: RedisAwayError | None = None
     for _ in range(_TRIES):
         now = yield NOW
         try:
-            code = yield build(now)
+            code = yield build(now, extra)
         except RedisAwayError as away:
             lost = away
         else:
@@ -140,7 +150,7 @@ def _move(keys: Keys, job: Job, token: str, build: Callable[[int], Script]) -> O
             if lost is None:
                 raise QueueError(code, job.id)
         seen = yield from location(keys, job.id)
-        if not seen.exists or seen.moved_by(token):
+        if not seen.exists or seen.moved_by(token, to):
             return  # no hash: removeOnComplete, or somebody removed it; either way there is nothing to move
         if seen.lock != token or not seen.active:
             raise QueueError(_why_not(seen.active, seen.lock), job.id)
@@ -148,14 +158,25 @@ def _move(keys: Keys, job: Job, token: str, build: Callable[[int], Script]) -> O
     raise lost
 
 
-def _fail_for_good(keys: Keys, job: Job, token: str, left: dict[str, str]) -> Operation[None]:
+def _evidence(job: Job, token: str, to: str, ours: str | None) -> str:
+    """Render our field with who moves the job, and where: what _move reads after a lost answer."""
+    fields = job.bullpen if ours is None else json_object(ours)
+    return to_json({**fields, "t": token, "to": to})
+
+
+def _fail_for_good(keys: Keys, job: Job, token: str, left: dict[str, str]) -> Operation[Finish]:
     reason = left["failedReason"]
     if job.reserved:
         yield from _evict(keys, job, reason)
-        return
-    parent = parent_with_flags(job)
-    extra = pack_fields(left if parent is None else {**left, "parent": parent})
-    yield from _move(keys, job, token, lambda now: finished(keys, now, job, token, Finish.FAILED, reason, extra))
+        return Finish.FAILED
+    if parent := parent_with_flags(job):
+        left["parent"] = parent
+
+    def build(now: int, extra: bytes) -> Script:
+        return finished(keys, now, job, token, Finish.FAILED, reason, extra)
+
+    yield from _move(keys, job, token, Finish.FAILED, left, build)
+    return Finish.FAILED
 
 
 def _with_cause(reason: str, decision: Retry | GiveUp) -> str:

@@ -11,7 +11,7 @@ from bullpen_protocol.bullmq.encoding import from_json, json_object, plain
 from bullpen_protocol.bullmq.keys import RESERVED_IDS
 
 BULLPEN_FIELD: Final = "bullpen"
-"""Hash field of ours, JSON: give-backs, sizes, last reason; `t` is the token of whoever moved the job last."""
+"""Hash field of ours, JSON: give-backs, sizes, last reason; `t` and `to`: whose token moved the job last, and where."""
 
 CANCEL_FIELD: Final = "bullpen.cancel"
 """Hash field of ours: T of the attempt that somebody asked to cancel."""
@@ -111,9 +111,12 @@ class Location:
     atm: int = 0
     finished_on: int | None = None
 
-    def moved_by(self, token: str) -> bool:
-        """*token*'s attempt has completed, failed or given back the job: only such a move writes `t`."""
-        return self.bullpen.get("t") == token
+    def moved_by(self, token: str, to: str | None = None) -> bool:
+        """*token*'s attempt has moved the job out of active (to *to*, a value of Finish or `given-back`).
+
+        Only such a move writes `t` and `to`, in the same step.
+        """
+        return self.bullpen.get("t") == token and to in (None, self.bullpen.get("to"))
 
 
 def number(value: Any, default: int = 0) -> int:

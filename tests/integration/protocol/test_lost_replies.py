@@ -169,7 +169,7 @@ def test_a_move_happens_once_whatever_becomes_of_its_answer(
     left = queue.load(job_id)
     if left is not None:
         assert left.atm == (0 if move == "give back" else 1)
-        assert left.bullpen == {"t": token}
+        assert left.bullpen == {"t": token, "to": str(SAYS.get(move, "given-back"))}
     assert queue.client.exists(queue.keys.lock(job_id)) == 0
 
 
@@ -221,6 +221,28 @@ def test_a_finish_that_came_too_late_is_refused(queue: SyncQueue, shaky: SyncQue
         shaky.complete(job, "T", "1")
     assert refused.value.code is Code.OTHER_TOKEN
     assert queue.location(job_id).active
+
+
+def test_a_finish_is_not_taken_for_done_when_its_token_moved_the_job_elsewhere(
+    queue: SyncQueue, shaky: SyncQueue, proxy: RedisProxy
+) -> None:
+    """The runner's finish never arrived, and the operator gave the job back with the runner's fence."""
+    job_id = queue.add("n", "{}", {"attempts": 3})
+    job = claim(queue, "T").job
+    rule = proxy.on(script("moveToFinished-14"), Fault.CUT)
+
+    def give_back(words: list[bytes]) -> bool:
+        if rule.done and words[0] == b"LPOS":
+            queue.give_back(job, "T", 60_000)
+        return False
+
+    proxy.on(give_back, Fault.CUT)
+    with pytest.raises(QueueError) as refused:
+        shaky.complete(job, "T", "1")
+    assert refused.value.code is Code.NOT_ACTIVE
+    assert queue.state(job_id) == "delayed"
+    assert queue.location(job_id).moved_by("T")
+    assert not queue.location(job_id).moved_by("T", Finish.COMPLETED)
 
 
 def test_while_redis_stays_away_a_finish_says_so_and_may_be_called_again(
