@@ -201,6 +201,9 @@ def _said(evidence: _Evidence) -> Outcome | None:
     reason = safe(said.reason)
     if said.outcome is RunnerOutcome.FAILED and evidence.permanent:
         return Outcome(Verdict.UNRECOVERABLE, "permanent", reason or "failed for good", Fault.JOB)
+    if evidence.code == ExitCode.BAD_ASSIGNMENT:  # whose fault a give-back is, the exit code says
+        outcome = _bad_assignment(evidence)
+        return replace(outcome, sentence=reason or outcome.sentence)
     verdict, code, words, fault = _WORDS[said.outcome]
     return Outcome(verdict, code, reason or words, fault)
 
@@ -286,6 +289,10 @@ def _never_ran(evidence: _Evidence) -> Outcome | None:
     return _give_back(START_FAILURE, f"its pod failed: {safe(evidence.pod.reason or 'no reason given', 80)}")
 
 
+def _bad_assignment(_: _Evidence) -> Outcome:
+    return _give_back("bad-assignment", "the runner refused its environment", Fault.CONFIGURATION)
+
+
 def _exited(evidence: _Evidence) -> Outcome:
     known = _EXITS.get(evidence.code)
     outcome = known(evidence) if known else _failed("exit-code", f"it exited with code {evidence.code}")
@@ -303,9 +310,7 @@ _RULES: Final[tuple[_Rule, ...]] = (
 _EXITS: Final[dict[int, Callable[[_Evidence], Outcome]]] = {
     ExitCode.COMPLETED: lambda _: _no_value(),
     ExitCode.FAILED: lambda _: _failed("failed", "it failed and did not say why"),
-    ExitCode.BAD_ASSIGNMENT: lambda _: _give_back(
-        "bad-assignment", "the runner refused its environment", Fault.CONFIGURATION
-    ),
+    ExitCode.BAD_ASSIGNMENT: _bad_assignment,
     ExitCode.SOFTWARE: lambda _: _give_back("runner-broke", "the runner itself broke; its log says where"),
     ExitCode.GIVE_BACK: lambda _: _give_back("outage", "Redis or the graph store stayed away", Fault.OUTAGE),
     ExitCode.SUPERSEDED: lambda _: _give_back("superseded", "the runner lost its fence"),

@@ -22,6 +22,13 @@ class UnusableInputError(ValueError):
     """
 
 
+class SettingsError(ValueError):
+    """A setting of the job type is wrong: no fault of the job, which is given back until the JobQueue is mended.
+
+    The message is one sentence that names the setting and says what was expected.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """What a write owns in a named graph: `iri`, and each subject linked below it that starts with `iri` + ":"."""
@@ -93,5 +100,6 @@ class Processor(Protocol):
 
         Raises:
             UnusableInputError: retrying can't help.
+            SettingsError: the job type's settings are wrong.
             Exception: anything else fails this attempt; the producer's `attempts` and `backoff` decide what follows.
         """

@@ -14,17 +14,26 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
-from bullpen_processors.api import Context, Json, Processor, Result, StoreAnswer, UnusableInputError
+from bullpen_processors.api import Context, Json, Processor, Result, SettingsError, StoreAnswer, UnusableInputError
 from bullpen_runner import frames
 from bullpen_runner.failure import bounded, reason_of, stack_of
 from bullpen_runner.frames import Decoder, Frame, FrameError, Kind
 from bullpen_runner.log import Level
-from bullpen_runner.values import PayloadError, ValueNotJsonError, dump_value, parse_payload, progress_text
+from bullpen_runner.values import (
+    PayloadError,
+    ValueNotJsonError,
+    dump_value,
+    holds_half_a_pair,
+    parse_payload,
+    progress_text,
+)
 
 LINE_LIMIT: Final = 4_096
 """Characters of a line of the job's log."""
 PROGRESS_LIMIT: Final = 16_384
 """Characters of a progress: it goes into every dashboard's list."""
+
+HALF_A_PAIR: Final = "the payload holds half a surrogate pair, which is no Unicode text: no store will take it as it is"
 
 _PR_SET_PDEATHSIG: Final = 1
 _CHUNK: Final = 1024 * 1024
@@ -152,15 +161,20 @@ class Work:
         job_name = self._wire.receive(Kind.JOB).json()["name"]
         body = self._wire.receive(Kind.PAYLOAD).body
         try:
+            report = WireReport(self._wire)
             payload = parse_payload(body)
+            if holds_half_a_pair(body, payload):
+                report.log(HALF_A_PAIR)
             del body
-            result = processor.process(payload, Context(job_name, WireReport(self._wire), self._settings))
+            result = processor.process(payload, Context(job_name, report, self._settings))
             del payload
             self._deliver(result)
         except MemoryError:
             raise
         except (UnusableInputError, PayloadError) as error:
             self._fail("unusable", error)
+        except SettingsError as error:
+            self._wire.send(Kind.MISCONFIGURED, frames.encode_json({"reason": reason_of(error)}))
         except SystemExit as error:
             self._fail("error", RuntimeError(f"the processor called sys.exit({error.code!r})"))
         except Exception as error:  # noqa: BLE001 - a processor may raise what it likes
@@ -174,7 +188,7 @@ class Work:
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - code of others runs when it is imported
-            self._wire.send(Kind.UNLOADABLE, frames.encode_json({"reason": reason_of(error)}))
+            self._wire.send(Kind.MISCONFIGURED, frames.encode_json({"reason": reason_of(error)}))
             print(stack_of(error), file=sys.stderr)  # noqa: T201 - becomes a log line
             return None
 

@@ -144,7 +144,7 @@ class Conversation:
     def _meaning(self, frame: Frame) -> Returned | Failure | EndedError:
         """Read a frame that ends the wait."""
         body: dict[str, Any] = frame.json()
-        if frame.kind is Kind.UNLOADABLE:
+        if frame.kind is Kind.MISCONFIGURED:
             return misconfigured(body["reason"])
         if frame.kind is Kind.RESULT:
             write, self._write = self._write, None

@@ -26,7 +26,7 @@ class Kind(IntEnum):
     """JSON {status}: the store took the write; the child makes the value of it."""
     READY = 16
     """The processor is imported."""
-    UNLOADABLE = 17
+    MISCONFIGURED = 17
     """JSON {reason}: it can't be: a fault of the image or the configuration."""
     PROGRESS = 18
     """JSON: a number or an object."""

@@ -32,18 +32,24 @@ def parse_payload(body: bytes) -> Any:
     """Read a payload; raises PayloadError."""
     check_size(len(body))
     try:
-        payload = json.loads(body.decode(), parse_constant=_refuse_constant)
-        if _ESCAPED_SURROGATE.search(body):
-            json.dumps(payload, ensure_ascii=False).encode()
+        return json.loads(body.decode(), parse_constant=_refuse_constant)
     except RecursionError:
         raise PayloadError("the payload is nested too deep") from None
     except json.JSONDecodeError as error:
         raise PayloadError(f"the payload is not JSON: {error.msg} at character {error.pos}") from None
     except UnicodeDecodeError as error:
         raise PayloadError(f"the payload is not UTF-8: byte {error.start}") from None
+
+
+def holds_half_a_pair(body: bytes, payload: Any) -> bool:
+    """Tell whether *body*, read as *payload*, holds half a surrogate pair: JSON allows it, Unicode does not."""
+    if not _ESCAPED_SURROGATE.search(body):
+        return False
+    try:
+        json.dumps(payload, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise PayloadError("the payload holds half a surrogate pair, which is no Unicode text") from None
-    return payload
+        return True
+    return False
 
 
 def _refuse_constant(name: str) -> NoReturn:

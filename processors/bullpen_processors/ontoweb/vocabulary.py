@@ -8,7 +8,7 @@ from typing import Final
 
 import pyoxigraph as ox
 
-from bullpen_processors.api import Json
+from bullpen_processors.api import Json, SettingsError
 
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS: Final = "http://www.w3.org/2000/01/rdf-schema#"
@@ -27,10 +27,6 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "findingsNameGraph": "http://localhost/graphs/findings",
 }
 """Setting -> default. They are ONT_EX, ONT_CONTENT, HTTP_REQUESTS_NAME_GRAPH, FINDINGS_NAME_GRAPH of the original."""
-
-
-class SettingsError(ValueError):
-    """A setting of the job type is wrong: one sentence says which, and what was expected."""
 
 
 class Ontology:

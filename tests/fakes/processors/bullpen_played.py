@@ -16,7 +16,17 @@ from typing import Any, Final
 
 import pyoxigraph as ox
 
-from bullpen_processors.api import Context, Quads, Report, Resource, Result, StoreAnswer, UnusableInputError, UpdateText
+from bullpen_processors.api import (
+    Context,
+    Quads,
+    Report,
+    Resource,
+    Result,
+    SettingsError,
+    StoreAnswer,
+    UnusableInputError,
+    UpdateText,
+)
 
 
 class OwnError(Exception):
@@ -144,6 +154,9 @@ class _Play:
 
     def unusable(self, text: str) -> None:
         raise UnusableInputError(text)
+
+    def wrong_settings(self, text: str) -> None:
+        raise SettingsError(text)
 
     def grow(self) -> None:
         kept = []

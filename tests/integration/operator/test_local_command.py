@@ -221,10 +221,7 @@ SENTENCES: Final[Mapping[str, tuple[bytes, dict[str, bytes | None], str]]] = {
         b"p5", {"data": b'"' + b"x" * 49_999_998 + b'"'},
         "the payload is 50,000,000 bytes; at most 33,554,432 are accepted",
     ),
-    "half-a-surrogate-pair": (
-        b"p6", {"data": b'{"steps":[["value","\\ud800"]]}'},
-        "the payload holds half a surrogate pair, which is no Unicode text",
-    ),
+    "half-a-surrogate-pair": (b"p6", {"data": b'{"steps":[["value","\\ud800"]]}'}, ""),
     "no-utf-8-payload": (b"p7", {"data": b"\xff\xfe"}, "the payload is not JSON: Expecting value at character 0"),
     "no-payload": (b"p8", {"data": None}, "the payload is not JSON: Expecting value at character 0"),
     "options-that-are-no-json": (b"o1", {"opts": b"not json"}, ""),

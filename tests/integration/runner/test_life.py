@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bullpen_protocol.assignment import ExitCode, RunnerOutcome
+from bullpen_runner.child import HALF_A_PAIR
 from fakes.attempts import Stage
 
 
@@ -110,7 +111,6 @@ def test_unusable_input_fails_at_once_whatever_attempts_are_left(stage: Stage) -
         pytest.param("", "the payload is not JSON: ", id="empty"),
         pytest.param('{"a": NaN}', "the payload is not JSON: it holds NaN", id="nan"),
         pytest.param("[" * 100_000 + "]" * 100_000, "the payload is nested too deep", id="deep"),
-        pytest.param('{"a": "\\ud83d"}', "the payload holds half a surrogate pair", id="lone-surrogate"),
         pytest.param(
             '"' + "x" * 50_000_000 + '"', "the payload is 50,000,002 bytes; at most 33,554,432 are accepted", id="50-mb"
         ),
@@ -123,6 +123,23 @@ def test_a_hostile_payload_fails_its_own_job_only(stage: Stage, data: str, reaso
     assert stage.queue.state(job_id) == "failed"
     assert (stage.job(job_id).failed_reason or "").startswith(reason)
     assert "xxxx" not in runner.output()
+
+
+def test_half_a_surrogate_pair_is_let_through_and_noted_in_the_jobs_log(stage: Stage) -> None:
+    job_id = stage.add(data='{"steps": [["value", "\\ud83d"]]}')
+    assert stage.start(*stage.claim()).wait() == ExitCode.COMPLETED
+    assert stage.job(job_id).returnvalue == '"\\ud83d"'
+    assert stage.log_of(job_id) == [HALF_A_PAIR]
+
+
+def test_wrong_settings_are_the_jobqueues_fault(stage: Stage) -> None:
+    job_id = stage.add(["wrong_settings", "setting colour: expected a name"])
+    runner = stage.start(*stage.claim())
+    assert runner.wait() == ExitCode.BAD_ASSIGNMENT
+    assert stage.queue.state(job_id) == "active"  # the operator gives it back
+    message = runner.message()
+    assert message is not None
+    assert (message.outcome, message.reason) == (RunnerOutcome.GIVE_BACK, "setting colour: expected a name")
 
 
 def test_a_stack_shows_where_and_never_what(stage: Stage) -> None:

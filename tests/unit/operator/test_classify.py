@@ -128,6 +128,11 @@ BOUND = [
     ),
     pytest.param(ended(75, message=said(RunnerOutcome.GIVE_BACK)), (BACK, "outage", OUTAGE), id="said-give-back"),
     pytest.param(
+        ended(64, message=said(RunnerOutcome.GIVE_BACK)),
+        (BACK, "bad-assignment", CONFIGURATION),
+        id="said-give-back-for-the-configuration",
+    ),
+    pytest.param(
         ended(76, message=said(RunnerOutcome.SUPERSEDED)), (BACK, "superseded", DISRUPTION), id="said-superseded"
     ),
     pytest.param(ended(137, message=said(RunnerOutcome.OOM)), (COUNTED, "oom", JOB), id="said-oom"),

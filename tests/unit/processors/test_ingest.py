@@ -8,9 +8,8 @@ from typing import Any
 import pyoxigraph as ox
 import pytest
 
-from bullpen_processors.api import UnusableInputError
+from bullpen_processors.api import SettingsError, UnusableInputError
 from bullpen_processors.http.ingest import HttpIngest
-from bullpen_processors.ontoweb.vocabulary import SettingsError
 from fakes.processing import Processed, process
 
 EX = "http://localhost/onto/ontowebpt#"
