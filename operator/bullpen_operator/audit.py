@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bullpen_operator.decide import RENEWALS_PER_LOCK, bound_uid, lingers
+from bullpen_operator.decide import RENEWALS_PER_LOCK, bound_uid, lingers, stale
 from bullpen_operator.events import EventKind
 from bullpen_operator.repair import Repair
 from bullpen_operator.seen import Attempt, KubeJobSeen
@@ -46,14 +46,14 @@ class Audit:
         """Audit every active job of ours, taking its KubeJob out of *seen*; ids that the stalled check must not touch.
 
         BullMQ's check moves whatever has no lock. A bound attempt without a lock is being waited for, so all attempts,
-        of other installations too, are spared; but not what was dealt with long ago and another worker has taken since.
+        of other installations too, are spared; but not what such an attempt has left and another worker has taken since.
         """
         spared = []
         for job_id in await self._lane.queue.active_ids():
             location = await self._lane.queue.location(job_id)
             token = self._lane.owner(location.pb)
             one = seen.pop(token, None) if token is not None else None
-            if (location.pb or "").startswith(TOKEN_PREFIX) and not (one is not None and one.recorded):
+            if (location.pb or "").startswith(TOKEN_PREFIX) and not stale(location):
                 spared.append(job_id)
             if token is not None:
                 await self._one(token, location, one, alive)

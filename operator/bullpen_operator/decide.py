@@ -60,10 +60,19 @@ OK: Final = Action(Do.NOTHING)
 
 
 def owns(token: str, location: Location) -> bool:
-    """Whether the job is in the hands of the attempt *token*: active, its durable fence, nobody else's lock."""
-    if not location.active or location.lock not in (None, token, location.pb):
+    """Whether the job is in the hands of the attempt *token*: active, its durable fence, nobody else's lock.
+
+    A worker without a name leaves our old `pb` in a job that it claims. Should it die, that job is not the old attempt's
+    again, whose end must not be counted twice: each move of ours leaves its fence in field `bullpen`, which tells.
+    """
+    if not location.active or location.lock not in (None, token, location.pb) or stale(location):
         return False
     return location.pb == token or bound_uid(token, location) != ""
+
+
+def stale(location: Location) -> bool:
+    """Whether the attempt that `pb` names has moved the job already: whoever has it now left no name."""
+    return location.pb is not None and location.moved_by(location.pb)
 
 
 def bound_uid(token: str, location: Location) -> str:
@@ -78,9 +87,7 @@ def decide(attempt: Attempt, location: Location, seen: KubeJobSeen | None, momen
     Attempts of other installations, and jobs of other claimers, never get here.
     """
     token = attempt.token
-    if not owns(token, location) or (seen is not None and seen.recorded):
-        # Recorded means dealt with. A worker without a name leaves our old `pb` in a job that it claims: should that
-        # worker die, the job is not this attempt's again, and its old end must not be counted twice.
+    if not owns(token, location):
         return _astray(attempt, seen, moment)
     bound = location.pb != token
     action = _bound(attempt, location, seen, moment) if bound else _unbound(attempt, seen, moment)

@@ -252,8 +252,14 @@ ROW_12 = [
     ),
     pytest.param(NOT_ACTIVE, seen(failed="Deadline"), at(), (Do.RECORD, "not-recorded", "", False), id="without-a-pod"),
     pytest.param(NOT_ACTIVE, seen(ended(0), recorded=True), at(astray=999), OK, id="recorded"),
-    pytest.param(job(F, GONE), seen(ended(1), recorded=True), at(), OK, id="recorded-ends-are-not-counted-twice"),
-    pytest.param(job(T, GONE), seen(ended(1), recorded=True), at(), OK, id="recorded-start-failure"),
+    pytest.param(
+        job(F, GONE, bullpen={"t": F}),
+        seen(ended(1)),
+        at(),
+        (Do.RECORD, "not-recorded", "", False),
+        id="it-moved-the-job-and-a-nameless-worker-took-it",
+    ),
+    pytest.param(job(T, GONE, bullpen={"t": T}), None, at(absent=999), OK, id="given-back-and-taken-by-a-nameless-worker"),
     pytest.param(NOT_ACTIVE, None, at(astray=999), OK, id="nothing-left"),
 ]
 ROWS = {
@@ -286,6 +292,8 @@ def test_a_row_of_the_table(
         pytest.param(job(None), False, id="nobody's"),
         pytest.param(job(F, "x"), False, id="lock-of-another"),
         pytest.param(job(f"{T}#", "x"), False, id="no-uid"),
+        pytest.param(job(F, bullpen={"t": F}), False, id="it-has-moved-the-job-already"),
+        pytest.param(job(F, bullpen={"t": T}), True, id="moved-as-another-fence"),
     ],
 )
 def test_an_attempt_owns_a_job(location: Location, mine: bool) -> None:
