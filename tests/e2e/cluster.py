@@ -1,0 +1,193 @@
+"""The suite's cluster: plain kind, docker, helm and kubectl; made once, with every image loaded once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from support import ROOT, require
+
+HERE: Final = Path(__file__).resolve().parent
+NAME: Final = os.environ.get("E2E_CLUSTER", "bullpen-e2e")
+CONTROL_PLANE: Final = f"{NAME}-control-plane"
+WORKER: Final = f"{NAME}-worker"
+JOBS: Final = "jobs"
+"""Namespace of the release, its JobQueues and their pods; Pod Security restricted is enforced on it."""
+INFRA: Final = "infra"
+
+_T = TypeVar("_T")
+
+
+class CommandError(AssertionError):
+    """A program said no; the message is its own."""
+
+
+def run(*command: str, stdin: str | None = None, timeout_s: float = 120, env: dict[str, str] | None = None) -> str:
+    """Run a program to its end and return what it wrote to stdout."""
+    done = subprocess.run(
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        env=os.environ | (env or {}),
+    )
+    if done.returncode:
+        raise CommandError(
+            f"{' '.join(command)[:200]}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        )
+    return done.stdout
+
+
+def until(what: str, seconds: float, check: Callable[[], _T | None]) -> _T:
+    """Ask until the answer is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}; last answer: {answer!r}")
+        time.sleep(0.1)
+
+
+@dataclass
+class Clock:
+    """How long each step took; printed at the end."""
+
+    steps: list[tuple[str, float]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.steps.append((name, time.monotonic() - began))
+
+
+class Cluster:
+    """A running cluster with the operator installed."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self._env = {"KUBECONFIG": str(kubeconfig)}
+        self.kubeconfig = kubeconfig
+        self.redis_url = ""
+        self.graph_url = ""
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, timeout_s: float = 120) -> str:
+        """Run kubectl; in the namespace of the jobs unless the arguments say otherwise."""
+        place = () if {"-n", "-A", "--raw"} & set(arguments) else ("-n", JOBS)
+        return run("kubectl", *place, *arguments, stdin=stdin, timeout_s=timeout_s, env=self._env)
+
+    def objects(self, *arguments: str) -> list[dict[str, Any]]:
+        """Get objects as JSON."""
+        found = json.loads(self.kubectl("get", *arguments, "-o", "json"))
+        items: list[dict[str, Any]] = found.get("items", [found])
+        return items
+
+    def apply(self, *bodies: dict[str, Any]) -> None:
+        """Apply objects."""
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)}))
+
+    def helm(self, *arguments: str) -> str:
+        """Run helm in the namespace of the jobs."""
+        return run("helm", "-n", JOBS, *arguments, env=self._env)
+
+    def on_node(self, node: str, script: str) -> str:
+        """Run a shell script on a node."""
+        return run("docker", "exec", node, "sh", "-c", script)
+
+
+def made(kubeconfig: Path, clock: Clock) -> Cluster:
+    """Make the cluster, build and load the images, install everything."""
+    for part in ("docker", "kind", "kubectl", "helm"):
+        require(part)
+    cluster = Cluster(kubeconfig)
+    with ThreadPoolExecutor() as pool:
+        building = pool.submit(_build, clock)
+        _create(cluster, clock)
+        images = building.result()
+    with clock.step("load images"):
+        run("kind", "load", "docker-image", *images, "--name", NAME, timeout_s=300)
+    with clock.step("install"):
+        _install(cluster)
+    return cluster
+
+
+def removed() -> None:
+    """Delete the cluster."""
+    run("kind", "delete", "cluster", "--name", NAME)
+
+
+def _create(cluster: Cluster, clock: Clock) -> None:
+    if NAME in run("kind", "get", "clusters").split():
+        cluster.kubeconfig.write_text(run("kind", "get", "kubeconfig", "--name", NAME))
+    else:
+        image = os.environ.get("KIND_NODE_IMAGE")
+        command = ["kind", "create", "cluster", "--name", NAME, "--config", str(HERE / "kind.yaml"), "--wait", "180s"]
+        command += ["--kubeconfig", str(cluster.kubeconfig), *(["--image", image] if image else [])]
+        with clock.step("create cluster"):
+            run(*command, timeout_s=400)
+    cluster.redis_url = f"redis://{_published(30379)}"
+    cluster.graph_url = f"http://{_published(30808)}/repositories/bullpen"
+
+
+def _published(port: int) -> str:
+    return run("docker", "port", CONTROL_PLANE, f"{port}/tcp").split()[0]
+
+
+def _build(clock: Clock) -> Sequence[str]:
+    """Build every image; those that are FROM the runner's after it, the others beside it."""
+
+    def build(tag: str, *arguments: str) -> str:
+        with clock.step(f"build {tag}"):
+            run("docker", "build", "-q", "-t", f"bullpen-{tag}:e2e", *arguments, timeout_s=900)
+        return f"bullpen-{tag}:e2e"
+
+    base = ("--build-arg", "BASE=bullpen-runner:e2e")
+    root, images = str(ROOT), HERE / "images"
+    with ThreadPoolExecutor(2) as pool:
+        redis = pool.submit(build, "redis", str(images / "redis"))
+        runner = build("runner", "-f", str(ROOT / "Dockerfile.runner"), root)
+        demo = build("demo", *base, str(ROOT / "examples" / "bullpen-demo-processors"))
+        graph = build("graph", *base, "-f", str(images / "graph" / "Dockerfile"), root)
+        operator = build("operator", "-f", str(ROOT / "Dockerfile.operator"), root)
+        return runner, demo, graph, operator, redis.result()
+
+
+def _install(cluster: Cluster) -> None:
+    cluster.kubectl("uncordon", WORKER)
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": INFRA}},
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": JOBS, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        },
+    )
+    cluster.kubectl("-n", INFRA, "apply", "-f", str(HERE / "infrastructure.yaml"))
+    cluster.apply(
+        _secret("redis", url=f"redis://redis.{INFRA}:6379"),
+        _secret("graph", url=f"http://graph.{INFRA}:8080/repositories/bullpen"),
+    )
+    # helm installs CRDs once and never again: a cluster that was kept gets today's
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "charts" / "bullpen" / "crds"))
+    cluster.helm("upgrade", "--install", "bp", str(ROOT / "charts" / "bullpen"), "-f", str(HERE / "values.yaml"))
+    cluster.kubectl("delete", "pod", "-l", "app.kubernetes.io/component=operator", "--grace-period=1")
+    cluster.kubectl("-n", INFRA, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=90s")
+    cluster.kubectl("rollout", "status", "deploy/bp-bullpen", "--timeout=90s")
+
+
+def _secret(name: str, **values: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": JOBS}, "stringData": values}

@@ -1,0 +1,93 @@
+"""What became of every pod, kept beyond its life: one watch for the whole suite."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from dataclasses import dataclass
+from typing import Any, Final
+
+from e2e.cluster import JOBS, Cluster
+
+JOB_ID: Final = "bullpen.dev/job-id"
+QUEUE: Final = "bullpen.dev/queue"
+
+
+@dataclass(frozen=True)
+class PodLife:
+    """The last that was seen of a pod. Times are Kubernetes' (whole seconds, UTC, ISO 8601: they sort as text)."""
+
+    name: str
+    queue: str
+    job_id: str
+    node: str
+    created: str
+    started: str
+    ended: str
+    """Empty while the kubelet has not said that the main container terminated."""
+    exit_code: int | None
+    reason: str
+    disruption: str
+    disrupted: str
+    """When it was."""
+
+
+class PodHistory:
+    """Follows `kubectl get pods --watch` of the jobs' namespace."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        command = ["kubectl", "-n", JOBS, "get", "pods", "-l", JOB_ID, "--watch", "--output-watch-events", "-o", "json"]
+        command += ["--kubeconfig", str(cluster.kubeconfig)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._lives: dict[str, PodLife] = {}
+        self._changed = threading.Lock()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def of(self, queue: str, job_id: str | None = None) -> list[PodLife]:
+        """Pods of a queue, or of one of its jobs, oldest first."""
+        with self._changed:
+            lives = [life for life in self._lives.values() if life.queue == queue]
+        return sorted(
+            (one for one in lives if job_id in (None, one.job_id)), key=lambda one: (one.created, one.started)
+        )
+
+    def close(self) -> None:
+        """Stop following."""
+        self._process.terminate()
+        self._process.wait()
+        self._thread.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _follow(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            pod = json.loads(line)["object"]
+            life, uid = _life(pod), pod["metadata"]["uid"]
+            with self._changed:
+                # the last words of a pod that is removed may be without those of its container
+                if life.ended or uid not in self._lives or not self._lives[uid].ended:
+                    self._lives[uid] = life
+
+
+def _life(pod: dict[str, Any]) -> PodLife:
+    metadata, status = pod["metadata"], pod.get("status", {})
+    [container] = status.get("containerStatuses") or [{}]
+    state = container.get("state", {})
+    ended = state.get("terminated", {})
+    marks = [c for c in status.get("conditions", ()) if c["type"] == "DisruptionTarget" and c["status"] == "True"]
+    return PodLife(
+        name=metadata["name"],
+        queue=metadata["labels"][QUEUE],
+        job_id=metadata["labels"][JOB_ID],
+        node=pod["spec"].get("nodeName", ""),
+        created=metadata["creationTimestamp"],
+        started=(state.get("running") or ended).get("startedAt") or "",
+        ended=ended.get("finishedAt") or "",
+        exit_code=ended.get("exitCode"),
+        reason=ended.get("reason", ""),
+        disruption=marks[0]["reason"] if marks else "",
+        disrupted=marks[0]["lastTransitionTime"] if marks else "",
+    )

@@ -1,0 +1,24 @@
+"""An engine that only remembers what it was told."""
+
+from __future__ import annotations
+
+from bullpen_operator.engine import QueueStatus, Served
+
+
+class FakeEngine:
+    """What the roster and the status writer need of the engine."""
+
+    def __init__(self) -> None:
+        self.served: dict[str, Served] = {}
+        self.puts = 0
+        self.queues: tuple[QueueStatus, ...] = ()
+
+    def put(self, served: Served) -> None:
+        self.puts += 1
+        self.served[served.name] = served
+
+    def remove(self, name: str) -> None:
+        self.served.pop(name, None)
+
+    async def status(self) -> tuple[QueueStatus, ...]:
+        return self.queues

@@ -1,0 +1,187 @@
+"""From JobQueue objects to what the engine serves, in whatever order they and their Secrets come."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+from kubernetes.aio.client import ApiClient, Configuration
+
+from bullpen_operator import naming
+from bullpen_operator.kube import KubeApi, core, jobqueues
+from bullpen_operator.kube_launcher import KubeLauncher
+from bullpen_operator.namespace_mirror import NamespaceMirror
+from bullpen_operator.ports import Server
+from bullpen_operator.roster import Roster
+from bullpen_operator.settings import Settings
+from bullpen_protocol.bullmq import ServerUrlError
+from fakes.api_server import FakeApiServer, status, until
+from fakes.engine import FakeEngine
+
+URL = "redis://r:6379"
+
+
+def jobqueue(name: str = "jq", generation: int = 1, **spec: Any) -> dict[str, Any]:
+    whole = {"queue": "q", "redis": {"secretRef": {"name": "redis"}}, "jobTypes": [{"name": "t", "image": "i"}], **spec}
+    return {"metadata": {"name": name, "namespace": "ns", "generation": generation}, "spec": whole}
+
+
+def secret(name: str = "redis", **values: str) -> dict[str, Any]:
+    data = {key.replace("_", "."): base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    return {"metadata": {"name": name}, "data": data}
+
+
+class Rig:
+    def __init__(self, server: FakeApiServer, api: KubeApi) -> None:
+        self.server, self.api, self.engine = server, api, FakeEngine()
+        self.connected: list[tuple[str, str | None]] = []
+        mirrors = {"ns": NamespaceMirror(api, "ns")}
+        settings = Settings(("ns",), runner_image="runner:1", resync_interval_s=0.01)
+        self.roster = Roster(api, self.engine, settings, mirrors, self._connect)
+
+    def _connect(self, url: str, ca: str | None) -> Server:
+        if not url.startswith("redis"):
+            raise ServerUrlError("expected redis:// or rediss://")
+        self.connected.append((url, ca))
+        return cast(Server, object())
+
+    @property
+    def fault(self) -> tuple[str, str] | None:
+        fault = self.roster.entries["ns", "jq"].fault
+        return None if fault is None else (fault.reason, fault.sentence)
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    server = FakeApiServer()
+    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
+    await server.put("/api/v1/namespaces", {"metadata": {"name": "ns", "uid": "uid-of-ns"}})
+    await server.put(core("ns", "secrets"), secret(url=URL))
+    yield Rig(server, api)
+    await api.close()
+    await server.stop()
+
+
+async def test_a_jobqueue_is_put_with_its_redis_and_its_installation(rig: Rig) -> None:
+    await rig.server.put(core("ns", "secrets"), secret(url=f" {URL}\n", ca_crt="PEM"))
+    await rig.roster.seen(jobqueue())
+    served = rig.engine.served["ns/jq"]
+    assert served.installation == naming.installation_id("uid-of-ns", "ns", "jq")
+    assert served.spec.queue == "q"
+    assert rig.connected == [(URL, "PEM")]
+    assert rig.fault is None
+
+
+async def test_the_same_once_more_changes_nothing(rig: Rig) -> None:
+    for _ in range(3):
+        await rig.roster.seen(jobqueue())
+    assert rig.engine.puts == 1
+
+
+async def test_a_changed_spec_is_put_with_the_same_launcher_and_redis(rig: Rig) -> None:
+    await rig.roster.seen(jobqueue())
+    before = rig.engine.served["ns/jq"]
+    await rig.server.put(core("ns", "secrets"), secret("other", url=URL))
+    await rig.roster.seen(jobqueue(generation=2, concurrency=3, redis={"secretRef": {"name": "other"}}))
+    after = rig.engine.served["ns/jq"]
+    assert after.spec.concurrency == 3
+    assert after.launcher is before.launcher
+    assert after.server is before.server
+    assert cast(KubeLauncher, after.launcher).placement.redis_secret == "other"
+
+
+async def test_two_jobqueues_of_one_redis_share_its_connection(rig: Rig) -> None:
+    await rig.roster.seen(jobqueue("a"))
+    await rig.roster.seen(jobqueue("b"))
+    assert rig.engine.served["ns/a"].server is rig.engine.served["ns/b"].server
+    assert rig.engine.served["ns/a"].installation != rig.engine.served["ns/b"].installation
+
+
+@pytest.mark.parametrize(
+    ("body", "secrets", "reason", "sentence"),
+    [
+        pytest.param(
+            jobqueue(concurrency=0), [], "InvalidSpec", "spec.concurrency: Input should be greater", id="spec"
+        ),
+        pytest.param(
+            jobqueue(jobTypes=[{"name": "a"}, {"name": "a"}]), [], "InvalidSpec", "'a' is listed twice", id="twice"
+        ),
+        pytest.param(
+            jobqueue(redis={"secretRef": {"name": "gone"}}),
+            [],
+            "SecretMissing",
+            "'gone' does not exist",
+            id="no-secret",
+        ),
+        pytest.param(jobqueue(), [secret(uri=URL)], "SecretIncomplete", "no key url", id="no-url"),
+        pytest.param(jobqueue(), [secret(url="http://r")], "SecretInvalid", "expected redis://", id="no-redis"),
+    ],
+)
+async def test_what_cant_be_served_says_why_and_is_served_no_more(
+    rig: Rig, body: dict[str, Any], secrets: list[dict[str, Any]], reason: str, sentence: str
+) -> None:
+    await rig.roster.seen(jobqueue())
+    for one in secrets:
+        await rig.server.put(core("ns", "secrets"), one)
+    body["metadata"]["generation"] = 2
+    await rig.roster.seen(body)
+    assert rig.engine.served == {}
+    assert rig.fault is not None
+    assert rig.fault[0] == reason
+    assert sentence in rig.fault[1]
+
+
+async def test_a_secret_that_comes_later_or_changes_is_found_by_the_resync(rig: Rig) -> None:
+    await rig.server.put(jobqueues("ns"), jobqueue(redis={"secretRef": {"name": "later"}}))
+    await rig.roster.resync()
+    assert rig.engine.served == {}
+    await rig.server.put(core("ns", "secrets"), secret("later", url=URL))
+    await rig.roster.resync()
+    assert list(rig.engine.served) == ["ns/jq"]
+    await rig.server.put(core("ns", "secrets"), secret("later", url=f"{URL}/1"))
+    await rig.roster.resync()
+    assert [url for url, _ in rig.connected] == [URL, f"{URL}/1"]
+
+
+async def test_a_deletion_that_nobody_told_of_is_found_by_the_resync(rig: Rig) -> None:
+    await rig.server.put(jobqueues("ns"), jobqueue())
+    await rig.roster.resync()
+    await rig.server.remove(jobqueues("ns"), "jq", unheard=True)
+    await rig.roster.resync()
+    assert rig.engine.served == {}
+    assert rig.roster.entries == {}
+
+
+async def test_a_list_that_fails_takes_nothing_for_gone(rig: Rig) -> None:
+    await rig.server.put(jobqueues("ns"), jobqueue())
+    running = asyncio.create_task(rig.roster.run())
+    try:
+        await until(lambda: bool(rig.engine.served))
+        rig.server.fail_next = [status(500, "InternalError") for _ in range(5)]
+        await until(lambda: not rig.server.fail_next)
+        assert list(rig.engine.served) == ["ns/jq"]
+        assert rig.roster.age_s < 5
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_an_api_server_that_is_away_is_no_fault_of_the_jobqueue(rig: Rig) -> None:
+    rig.server.fail_next = [status(500, "InternalError")]
+    await rig.roster.seen(jobqueue())
+    assert rig.fault is None
+    assert rig.engine.served == {}
+    await rig.roster.seen(jobqueue())
+    assert list(rig.engine.served) == ["ns/jq"]
+
+
+async def test_gone_is_gone_and_twice_is_once(rig: Rig) -> None:
+    await rig.roster.seen(jobqueue())
+    await rig.roster.gone("ns", "jq")
+    await rig.roster.gone("ns", "jq")
+    assert rig.engine.served == {}
+    await rig.roster.seen(jobqueue())
+    assert rig.engine.puts == 2

@@ -1,0 +1,128 @@
+"""What kubectl shows of a JobQueue, and how seldom it is written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from kubernetes.aio.client import ApiClient, Configuration
+
+from bullpen_operator.engine import QueueStatus
+from bullpen_operator.kube import KubeApi
+from bullpen_operator.roster import Entry, Fault, Roster
+from bullpen_operator.status_writer import StatusWriter, judge, status_of
+from fakes.api_server import FakeApiServer, status
+from fakes.engine import FakeEngine
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+COUNTS = {"wait": 3, "paused": 2, "prioritized": 1, "delayed": 4, "active": 5, "completed": 6, "failed": 7}
+
+
+def queue(**fields: Any) -> QueueStatus:
+    whole: dict[str, Any] = {"counts": COUNTS, "audited_at": NOW, "pending": 1, "running": 2, **fields}
+    return QueueStatus(name="ns/jq", queue="q", concurrency=10, attempts=(), **whole)
+
+
+def entry(**fields: Any) -> Entry:
+    return Entry("ns", "jq", generation=3, **fields)
+
+
+@pytest.mark.parametrize(
+    ("entry", "queue", "ready", "degraded", "reason", "sentence"),
+    [
+        pytest.param(entry(), queue(), True, False, "Serving", "", id="serving"),
+        pytest.param(entry(fault=Fault("Secret", "none")), None, False, True, "Secret", "none", id="fault"),
+        pytest.param(entry(), None, False, False, "Starting", "has not begun", id="not-begun"),
+        pytest.param(entry(), queue(audited_at=None), False, False, "Starting", "first audit", id="before-the-audit"),
+        pytest.param(entry(), queue(counts={}), False, True, "RedisAway", "Redis does not answer", id="redis-away"),
+        pytest.param(entry(), queue(suspended=True), False, False, "Suspended", "spec.suspend", id="suspended"),
+        pytest.param(entry(), queue(degraded="no image"), False, True, "Degraded", "no image", id="breaker"),
+        pytest.param(
+            entry(), queue(degraded="no type for 'x'", unknown_names=("x",)), True, True, "Degraded", "'x'",
+            id="unknown-names-hold-up-only-their-own",
+        ),
+    ],
+)  # fmt: skip
+def test_a_jobqueue_is_ready_or_says_why_not(
+    entry: Entry, queue: QueueStatus | None, ready: bool, degraded: bool, reason: str, sentence: str
+) -> None:
+    verdict = judge(entry, queue)
+    assert (verdict.ready, verdict.degraded, verdict.reason) == (ready, degraded, reason)
+    assert sentence in verdict.sentence
+
+
+def test_the_numbers_are_bullmqs_and_the_pods_ours() -> None:
+    body = status_of(entry(), queue(), NOW).model_dump(mode="json", by_alias=True)
+    assert {name: value for name, value in body.items() if name != "conditions"} == {
+        "observedGeneration": 3, "waiting": 5, "prioritized": 1, "delayed": 4, "active": 5, "completed": 6, "failed": 7,
+        "podsPending": 1, "podsRunning": 2, "blockedBy": "",
+    }  # fmt: skip
+    assert [(one["type"], one["status"]) for one in body["conditions"]] == [("Ready", "True"), ("Degraded", "False")]
+
+
+def test_numbers_that_cant_be_read_stay_what_they_were() -> None:
+    before = {"waiting": 9, "failed": 1}
+    body = status_of(entry(status=before), queue(counts={}), NOW).model_dump(by_alias=True)
+    assert (body["waiting"], body["failed"], body["active"]) == (9, 1, 0)
+
+
+class Rig:
+    def __init__(self, server: FakeApiServer, api: KubeApi) -> None:
+        self.server, self.engine, self.entry = server, FakeEngine(), entry()
+        self.shown: list[Any] = []
+        roster = cast(Roster, SimpleNamespace(entries={("ns", "jq"): self.entry}))
+        self.writer = StatusWriter(api, self.engine, roster, self.shown.append)
+
+    @property
+    def patches(self) -> int:
+        return len(self.server.asked("PATCH"))
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    server = FakeApiServer()
+    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
+    await server.put("/apis/bullpen.dev/v1alpha1/namespaces/ns/jobqueues", {"metadata": {"name": "jq"}})
+    yield Rig(server, api)
+    await api.close()
+    await server.stop()
+
+
+async def test_only_what_changed_is_written(rig: Rig) -> None:
+    rig.engine.queues = (queue(),)
+    await rig.writer.round()
+    await rig.writer.round()
+    assert rig.patches == 1
+    assert rig.server.asked("PATCH")[0][1].endswith("/jobqueues/jq/status")
+    rig.engine.queues = (queue(running=3),)
+    await rig.writer.round()
+    assert rig.patches == 2
+    assert len(rig.shown) == 3
+
+
+async def test_a_patch_that_failed_is_tried_again(rig: Rig) -> None:
+    rig.engine.queues = (queue(),)
+    rig.server.fail_next = [status(500, "InternalError")]
+    await rig.writer.round()
+    await rig.writer.round()
+    assert rig.patches == 2
+
+
+async def test_what_is_leaving_is_not_taken_for_its_successor(rig: Rig) -> None:
+    rig.engine.queues = (queue(leaving=True),)
+    await rig.writer.round()
+    assert rig.entry.status["conditions"][0]["reason"] == "Starting"
+
+
+async def test_an_audit_ages_only_while_redis_answers(rig: Rig) -> None:
+    long_ago = datetime.now(UTC) - timedelta(seconds=100)
+    rig.engine.queues = (queue(audited_at=long_ago),)
+    await rig.writer.round()
+    assert 100 <= rig.writer.audit_ages()["ns/jq"] < 110
+    rig.engine.queues = (queue(audited_at=long_ago, counts={}),)
+    await rig.writer.round()
+    assert rig.writer.audit_ages() == {}
+    assert rig.writer.age_s < 5
