@@ -24,6 +24,8 @@ KEPT: Final = frozenset({f"{PREFIX}{name}" for name in ("meta", "events", "id", 
 """What BullMQ itself leaves of a queue without jobs."""
 _MOVES: Final = frozenset({"active", "completed", "failed", "delayed"})
 _CHUNK: Final = 500
+_FINISHED_BETWEEN: Final = 10
+"""Jobs that come to their end between two kills, at least."""
 _MANIFEST: Final = """\
 apiVersion: bullpen.dev/v1alpha1
 kind: JobQueue
@@ -108,9 +110,9 @@ def _kill_until_done(
     local: BullpenLocal, client: redis.Redis, counted: Soaked, every_s: tuple[float, float], patience_s: float
 ) -> None:
     until = time.monotonic() + patience_s
-    while _unfinished(client):
-        assert time.monotonic() < until, f"not done in {patience_s:g} s: {counted}"
-        _wait_for_end(client, random.uniform(*every_s))
+    while left := _unfinished(client):
+        assert time.monotonic() < until, f"not done in {patience_s:g} s, {left} left: {counted}"
+        _wait(client, left - _FINISHED_BETWEEN, random.uniform(*every_s), until)
         victim = random.choice(("operator", "runner", "runner", "shim"))
         if victim == "operator":
             local.kill()
@@ -120,9 +122,12 @@ def _kill_until_done(
             counted.kills[victim] += _kill_one(local, victim)
 
 
-def _wait_for_end(client: redis.Redis, seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and _unfinished(client):
+def _wait(client: redis.Redis, left: int, seconds: float, until: float) -> None:
+    """Wait until the time is over and no more than *left* jobs are left: a slow machine is killed less often."""
+    began = time.monotonic()
+    while (unfinished := _unfinished(client)) and time.monotonic() < until:
+        if time.monotonic() - began > seconds and unfinished <= left:
+            return
         time.sleep(0.1)
 
 
