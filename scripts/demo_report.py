@@ -57,7 +57,7 @@ def transition(line: str) -> None:
         )
     )
     parts = (said.get("ts", "")[11:19], f"{said['msg']:<9}", job, said.get("outcome", ""), said.get("sentence", ""))
-    CONSOLE.print("  ".join(filter(None, parts)), markup=False, soft_wrap=True)
+    CONSOLE.print("  ".join(filter(None, parts)), markup=False)
 
 
 def outcomes(ended: Sequence[Ended]) -> None:
