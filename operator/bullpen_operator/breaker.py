@@ -62,7 +62,11 @@ class Breaker:
 
     def ended(self, token: str, job_type: str, outcome: Outcome, now: float) -> Change | None:
         """An attempt came to *outcome*; whether that changed the breaker."""
-        if not self._blames_configuration(outcome):
+        if outcome.verdict is Verdict.GIVE_BACK and outcome.code == START_FAILURE:
+            self._start_failures += 1
+            if not self.open and self._start_failures < START_FAILURES:
+                return None
+        elif outcome.fault is not Fault.CONFIGURATION:
             return self.proved(token)
         if self.open and token != self._probe:
             return None  # claimed before it opened: nothing new
@@ -84,9 +88,3 @@ class Breaker:
         """A probe told nothing (no job type serves it): the next job may probe at once."""
         if token == self._probe:
             self._probe = ""
-
-    def _blames_configuration(self, outcome: Outcome) -> bool:
-        if outcome.verdict is Verdict.GIVE_BACK and outcome.code == START_FAILURE:
-            self._start_failures += 1
-            return self.open or self._start_failures >= START_FAILURES
-        return outcome.fault is Fault.CONFIGURATION

@@ -56,7 +56,7 @@ class GiveBacks:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and 0 <= value < 10**9 else 0
+    return value if type(value) is int and 0 <= value < 10**9 else 0
 
 
 def capped(outcome: Outcome, given_back: GiveBacks, attempt: Attempt) -> Outcome:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from bullpen_protocol.bullmq import AsyncQueue
-from bullpen_protocol.bullmq.errors import RedisFaultError
-from bullpen_protocol.bullmq.steps import Batch, Command, Operation, Script, Step
+from bullpen_protocol.bullmq.steps import Batch, Command, Script, Step
 
 Hash = dict[str, str]
 List = list[str]
@@ -153,21 +152,7 @@ class MemoryQueue(AsyncQueue):
         super().__init__(cast("Any", None), queue, prefix)
         self.redis = redis
 
-    async def run(self, operation: Operation[Any]) -> Any:
-        try:
-            step = next(operation)
-            while True:
-                try:
-                    reply = await self.step(step)
-                except RedisFaultError as fault:
-                    step = operation.throw(fault)
-                else:
-                    step = operation.send(reply)
-        except StopIteration as end:
-            return end.value
-
-    async def step(self, step: Step) -> Any:
-        """Carry out one step; subclasses lose some."""
+    async def _once(self, step: Step) -> Any:
         return self.carry_out(step)
 
     def carry_out(self, step: Step) -> Any:

@@ -33,7 +33,7 @@ class Days:
             (self.answer, 30), (self.answer_some, 14), (self.lose, 5), (self.work, 10), (self.hear, 7),
             (self.start_pod, 6), (self.tick, 6), (self.add, 2), (self.hear_old_news, 1), (self.remember, 1),
             (self.disturb, 3), (self.crash, 1), (self.kill, 1), (self.cancel, 0.5), (self.remove, 0.3),
-            (self.delete_kube_job, 0.5), (self.node_client, 1),
+            (self.delete_kube_job, 0.5), (self.node_client, 0.7), (self.wait, 0.7),
         ]  # fmt: skip
 
     # ---- work ----
@@ -101,7 +101,11 @@ class Days:
             self.world.start(kube_job, pod, ends, self.random.randrange(5), sleepy=sleepy)
 
     def tick(self) -> None:
-        self.world.now_ms += self.random.choice([100, 1_000, 1_000, 4_000, 8_000, 16_000, 31_000])
+        self.world.now_ms += self.random.choice([20, 100, 500, 1_000, 1_000, 2_000])
+
+    def wait(self) -> None:
+        """Long enough for locks and writes to run out."""
+        self.world.now_ms += self.random.choice([8_000, 16_000, 31_000, 61_000])
 
     def add(self) -> None:
         if len(self.world.added) < MOST_JOBS:

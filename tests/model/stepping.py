@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from enum import Enum
 from typing import Any
 
@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from bullpen_operator.ports import LauncherUnavailableError
 from bullpen_protocol.bullmq import RedisFaultError
 from bullpen_protocol.bullmq.steps import Step
-from fakes.memory_redis import MemoryQueue
+from fakes.memory_redis import MemoryQueue, MemoryRedis
 
 
 class Fate(Enum):
@@ -31,13 +31,18 @@ def turn() -> Generator[None, Fate, Fate]:
 
 
 class SteppedQueue(MemoryQueue):
-    """A queue whose every step is a turn."""
+    """A queue whose every step is a turn; *witness* sees each step with its reply."""
+
+    def __init__(self, redis: MemoryRedis, queue: str, prefix: str, witness: Callable[[Step, Any], None]) -> None:
+        super().__init__(redis, queue, prefix)
+        self._witness = witness
 
     async def _once(self, step: Step) -> Any:
         fate = await turn()
         if fate is Fate.LOST:
             raise RedisConnectionError("lost")
         reply = self.carry_out(step)
+        self._witness(step, reply)
         if fate is Fate.UNANSWERED:
             raise RedisConnectionError("unanswered")
         return reply
@@ -46,10 +51,13 @@ class SteppedQueue(MemoryQueue):
 class Process:
     """A coroutine under way; `owner` dies with all of its processes."""
 
-    def __init__(self, work: Coroutine[Any, Any, None], owner: object, *, sleepy: bool = False) -> None:
+    def __init__(
+        self, work: Coroutine[Any, Any, None], owner: object, *, sleepy: bool = False, began_ms: int = 0
+    ) -> None:
         self._work = work
         self.owner = owner
         self.sleepy = sleepy
+        self.began_ms = began_ms
         self.ended = False
         self.step(Fate.ANSWERED, first=True)
 

@@ -70,7 +70,7 @@ class Protocol(RuleBasedStateMachine):
     def everybody_has_to_wait(self, luck: int, times: int) -> None:
         """Nobody is answered, and time passes: locks run out."""
         for _ in range(times):
-            Days(self.world, Random(luck)).tick()
+            Days(self.world, Random(luck)).wait()
 
     @rule(luck=LUCK)
     def one_misfortune(self, luck: int) -> None:

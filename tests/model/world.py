@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+import msgpack  # type: ignore[import-untyped]
 
 from bullpen_operator.dispatch import Dispatch
 from bullpen_operator.events import Event
@@ -18,6 +21,7 @@ from bullpen_operator.served import Lane, Served
 from bullpen_operator.serving import Serving
 from bullpen_protocol.assignment import ExitCode, RunnerOutcome, TerminationMessage
 from bullpen_protocol.bullmq import Claimed
+from bullpen_protocol.bullmq.steps import Script, Step
 from fakes.cluster import FakeCluster, FakeKubeJob, FakePod
 from fakes.memory_redis import MemoryRedis, MemoryServer
 from fakes.memory_scripts import move_stalled
@@ -37,14 +41,19 @@ SPEC: Final = JobQueueSpec.model_validate(
     }
 )
 P: Final = "bull:q:"
+MOVES: Final = ("moveToDelayed-12", "retryJob-11", "moveToFinished-14")
 STATES: Final = ("wait", "paused", "active", "delayed", "prioritized", "completed", "failed")
 
 
 class SteppedServer(MemoryServer):
     """Its queues are stepped."""
 
+    def __init__(self, redis: MemoryRedis, witness: Callable[[Step, Any], None]) -> None:
+        super().__init__(redis)
+        self._witness = witness
+
     def queue(self, name: str, prefix: str) -> SteppedQueue:
-        return SteppedQueue(self.redis, name, prefix)
+        return SteppedQueue(self.redis, name, prefix, self._witness)
 
 
 class SteppedCluster(FakeCluster):
@@ -158,7 +167,7 @@ class World:
     def __init__(self) -> None:
         self.now_ms = 1_000_000
         self.redis = MemoryRedis(lambda: self.now_ms)
-        self.server = SteppedServer(self.redis)
+        self.server = SteppedServer(self.redis, self._witness)
         self.producer = MemoryServer(self.redis).queue("q", "bull")
         self.cluster = SteppedCluster(lambda: EPOCH + timedelta(milliseconds=self.now_ms), pods_at_once=False)
         self.cluster.on_delete = self._told_to_end
@@ -181,6 +190,10 @@ class World:
         self._snapshot: tuple[int, Any] | None = None
         self.operators = [Operator(self, 0), Operator(self, 1)]
         self.processes: list[Process] = []
+        self.current: Process | None = None
+        """Whose turn it is."""
+        self.renewed: dict[str, list[int]] = {}
+        """Fence of a pod -> when its runner held or extended its lock."""
         self.steps = 0
 
     def new_id(self) -> str:
@@ -190,13 +203,14 @@ class World:
     # ---- processes ----
 
     def spawn(self, work: Coroutine[Any, Any, None], owner: object, *, sleepy: bool = False) -> None:
-        self.processes.append(Process(work, owner, sleepy=sleepy))
+        self.processes.append(Process(work, owner, sleepy=sleepy, began_ms=self.now_ms))
         self._bury()
 
     def step(self, index: int, fate: Fate) -> None:
         """Go on with one process, and check the rules."""
         if self.processes:
-            self.processes[index % len(self.processes)].step(fate)
+            self.current = self.processes[index % len(self.processes)]
+            self.current.step(fate)
             self._bury()
             self.steps += 1
             self.check()
@@ -213,6 +227,41 @@ class World:
     def crash(self, index: int) -> None:
         self.kill(self.operators[index])
         self.operators[index] = Operator(self, index)
+
+    def _witness(self, step: Step, reply: Any) -> None:
+        """See one step of an operator or a runner at Redis, and check what can only be seen there."""
+        if not isinstance(step, Script) or self.current is None:
+            return
+        runner = self.current.owner if isinstance(self.current.owner, Runner) else None
+        if runner is not None and step.name in ("hold", "extendLock-2") and reply == 1:
+            self.renewed.setdefault(runner.fence, []).append(self.now_ms)
+        if runner is None and step.name == "moveStalledJobsToWait-9":
+            ours = [job_id for job_id in reply if self._is_ours(job_id)]
+            assert not ours, f"the operator's stalled check moved attempts of ours: {ours}"
+        if runner is None and step.name in MOVES and reply == 0:
+            self._check_settled(self._token(step))
+
+    def _is_ours(self, job_id: str) -> bool:
+        job = self.redis.hash(P + job_id)
+        fence = job.get("pb", "")
+        return fence.startswith("bullpen/") and json.loads(job.get("bullpen", "{}")).get("t") != fence
+
+    @staticmethod
+    def _token(step: Script) -> str:
+        at = {"moveToDelayed-12": 3, "retryJob-11": 4}.get(step.name)
+        packed = msgpack.unpackb(step.args[7]) if at is None else {}
+        return str(packed["token"] if at is None else step.args[at])
+
+    def _check_settled(self, fence: str) -> None:
+        """Section 8: a bound attempt is settled on the kubelet's word, or when its lock was seen absent for W."""
+        _, _, uid = fence.partition("#")
+        runner = next((one for one in self.runners if one.pod.uid == uid), None)
+        if runner is None or runner.pod.terminated is not None or self.failed_over or self.current is None:
+            return
+        known = [at for at in self.renewed.get(fence, ()) if at <= self.current.began_ms]
+        idle_ms = self.now_ms - max(known, default=0)
+        needed_ms = LOCK_MS + int(runner.attempt.settings.graph_timeout_s * 1000)
+        assert idle_ms >= needed_ms, f"{fence} was settled {idle_ms} ms after it was last renewed"
 
     # ---- producers and other clients of the queue ----
 
@@ -470,6 +519,8 @@ class World:
         for job_id in self.redis.zset(f"{P}completed"):
             written = self.graph.written.get(job_id)
             assert written or self.foreign[job_id], f"job {job_id} completed without its results"
+            value = self.redis.hash(P + job_id)["returnvalue"]
+            assert value == ("1" if self.foreign[job_id] and value == "1" else '"done"'), f"job {job_id}: {value}"
 
 
 def _now(work: Coroutine[Any, Any, Any]) -> Any:

@@ -259,7 +259,9 @@ ROW_12 = [
         (Do.RECORD, "not-recorded", "", False),
         id="it-moved-the-job-and-a-nameless-worker-took-it",
     ),
-    pytest.param(job(T, GONE, bullpen={"t": T}), None, at(absent=999), OK, id="given-back-and-taken-by-a-nameless-worker"),
+    pytest.param(
+        job(T, GONE, bullpen={"t": T}), None, at(absent=999), OK, id="given-back-and-taken-by-a-nameless-worker"
+    ),
     pytest.param(NOT_ACTIVE, None, at(astray=999), OK, id="nothing-left"),
 ]
 ROWS = {
