@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -27,6 +27,8 @@ class FakeApiServer:
         self.fail_next: list[web.Response | None] = []
         self.silent = False
         self.page = 500
+        self.delete_job: Callable[[str], Awaitable[None]] | None = None
+        """What deleting a KubeJob does, if something of a job controller is wanted."""
         self._version = itertools.count(1)
         self._now = 0
         self._oldest = 0
@@ -110,7 +112,9 @@ class FakeApiServer:
             return status(409, "AlreadyExists") if found else web.json_response(await self.put(collection, body))
         if found is None:
             return status(404, "NotFound")
-        if method == "DELETE":
+        if method == "DELETE" and self.delete_job is not None and collection.endswith("/jobs"):
+            await self.delete_job(name)
+        elif method == "DELETE":
             await self.remove(collection, name)
         elif method == "PATCH":
             found = await self.put(collection, _merge(found, body))

@@ -1,0 +1,148 @@
+"""What the chart renders, read back as objects: values arrive, and nothing asks for more than it needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from bullpen_operator.model import JobQueue
+from support import ROOT, require
+
+CHART = ROOT / "charts" / "bullpen"
+
+
+def helm(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [require("helm"), *arguments]
+    if values is not None:
+        command += ["--values", "-"]
+    return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
+
+
+def rendered(**values: Any) -> list[dict[str, Any]]:
+    done = helm("template", "bp", str(CHART), "--namespace", "ns", "--kube-version", "1.34", values=values)
+    assert done.returncode == 0, done.stderr
+    return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+
+def only(kind: str, objects: list[dict[str, Any]]) -> dict[str, Any]:
+    [found] = [one for one in objects if one["kind"] == kind]
+    return found
+
+
+def container(**values: Any) -> dict[str, Any]:
+    [found] = only("Deployment", rendered(**values))["spec"]["template"]["spec"]["containers"]
+    assert isinstance(found, dict)
+    return found
+
+
+def environment(**values: Any) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in container(**values)["env"]}
+
+
+def test_helm_has_nothing_to_complain_about() -> None:
+    done = helm("lint", str(CHART), "--strict")
+    assert done.returncode == 0, done.stdout
+
+
+def test_two_operators_never_overlap_by_a_rollout() -> None:
+    spec = only("Deployment", rendered())["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_the_operator_is_as_restricted_as_its_runners() -> None:
+    pod = only("Deployment", rendered())["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert container()["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_the_role_has_only_the_verbs_that_are_used() -> None:
+    rules = {
+        (rule["apiGroups"][0], resource): (sorted(rule["verbs"]), rule.get("resourceNames"))
+        for rule in only("Role", rendered())["rules"]
+        for resource in rule["resources"]
+    }
+    assert rules == {
+        ("bullpen.dev", "jobqueues"): (["list", "watch"], None),
+        ("bullpen.dev", "jobqueues/status"): (["patch"], None),
+        ("batch", "jobs"): (["create", "delete", "get", "list", "patch", "watch"], None),
+        ("", "pods"): (["list", "watch"], None),
+        ("", "secrets"): (["get"], None),
+        ("", "namespaces"): (["get"], ["ns"]),
+    }
+    assert only("ClusterRole", rendered())["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
+
+
+def test_secrets_can_be_narrowed_to_those_of_redis_and_nodes_left_out() -> None:
+    objects = rendered(redisSecrets=["a", "b"], rbac={"nodes": False})
+    [rule] = [rule for rule in only("Role", objects)["rules"] if "secrets" in rule["resources"]]
+    assert rule["resourceNames"] == ["a", "b"]
+    assert "ClusterRole" not in {one["kind"] for one in objects}
+
+
+def test_every_served_namespace_gets_a_role_for_the_one_account() -> None:
+    objects = rendered(namespaces=["a", "b"])
+    roles = [one for one in objects if one["kind"] == "Role"]
+    assert [role["metadata"]["namespace"] for role in roles] == ["a", "b"]
+    subjects = [one["subjects"] for one in objects if one["kind"] == "RoleBinding"]
+    assert subjects == [[{"kind": "ServiceAccount", "name": "bp-bullpen", "namespace": "ns"}]] * 2
+    assert environment(namespaces=["a", "b"])["BULLPEN_NAMESPACES"] == "a,b"
+
+
+def test_what_the_operator_reads_is_what_the_values_say() -> None:
+    variables = environment(
+        image={"tag": "1"},
+        runner={"image": {"repository": "r/runner", "tag": "2", "pullPolicy": "Always"}},
+        imagePullSecrets=["s", "t"],
+        intervals={"auditSeconds": 7},
+        logLevel="DEBUG",
+    )
+    assert variables == {
+        "BULLPEN_NAMESPACES": "ns",
+        "BULLPEN_RUNNER_IMAGE": "r/runner:2",
+        "BULLPEN_IMAGE_PULL_POLICY": "Always",
+        "BULLPEN_IMAGE_PULL_SECRETS": "s,t",
+        "BULLPEN_AUDIT_INTERVAL_S": "7",
+        "BULLPEN_STATUS_INTERVAL_S": "5",
+        "BULLPEN_RESYNC_INTERVAL_S": "60",
+        "BULLPEN_STALE_AFTER_S": "300",
+        "BULLPEN_HTTP_PORT": "8080",
+        "LOG_LEVEL": "DEBUG",
+    }
+
+
+def test_a_digest_wins_over_a_tag() -> None:
+    digest = f"sha256:{'a' * 64}"
+    assert container(image={"tag": "1", "digest": digest})["image"] == f"bullpen-operator@{digest}"
+
+
+def test_liveness_asks_whether_the_loops_turn() -> None:
+    probe = container()["livenessProbe"]
+    assert probe["httpGet"] == {"path": "/healthz", "port": "http"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"replicas": 2}, id="unknown"),
+        pytest.param({"logLevel": "LOUD"}, id="level"),
+        pytest.param({"intervals": {"auditSeconds": 0}}, id="no-interval"),
+        pytest.param({"image": {"digest": "latest"}}, id="digest"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(values: dict[str, Any]) -> None:
+    done = helm("template", "bp", str(CHART), "--kube-version", "1.34", values=values)
+    assert done.returncode != 0
+    assert "values don't meet the specifications of the schema" in done.stderr
+
+
+def test_the_example_is_a_jobqueue_that_the_model_accepts() -> None:
+    text = (ROOT / "manifests" / "jobqueue-http.yaml").read_text()
+    assert JobQueue.model_validate(yaml.safe_load(text)).spec.queue == "http-requests-writes"
