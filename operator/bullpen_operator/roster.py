@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from bullpen_operator import naming
 from bullpen_operator.engine import Served
-from bullpen_operator.kube import KubeApi, KubeError, jobqueues
+from bullpen_operator.kube import KubeApi, KubeError, batch, jobqueues
 from bullpen_operator.kube_launcher import KubeLauncher, Nodes
+from bullpen_operator.leftovers import Leftover, leftovers
 from bullpen_operator.manifest import Placement
 from bullpen_operator.model import JobQueueSpec
-from bullpen_operator.namespace_mirror import NamespaceMirror
+from bullpen_operator.namespace_mirror import OURS, NamespaceMirror
 from bullpen_operator.ports import Server
 from bullpen_operator.settings import Settings
 from bullpen_protocol.bullmq import ServerUrlError
@@ -86,6 +87,7 @@ class Roster:
         self._servers: dict[tuple[str, str | None], Server] = {}
         self._launchers: dict[Key, KubeLauncher] = {}
         self._uids: dict[str, str] = {}
+        self._searched: set[str] = set()
         self._turn = asyncio.Lock()
         self._turned = time.monotonic()
         self.entries: dict[Key, Entry] = {}
@@ -103,6 +105,7 @@ class Roster:
             entry = self.entries.setdefault(key, Entry(*key))
             entry.status = body.get("status") or entry.status
             try:
+                await self._take_leftovers(entry.namespace)
                 await self._serve(entry, int(metadata.get("generation") or 0), body.get("spec") or {})
             except KubeError as error:
                 # Not a fault of the JobQueue: it is read again with the next round.
@@ -129,12 +132,36 @@ class Roster:
     async def resync(self) -> None:
         """Bring every entry in line with the API server; raises KubeError, and then nothing is taken for gone."""
         for namespace in self._settings.namespaces:
+            async with self._turn:
+                await self._take_leftovers(namespace)
             bodies = await self._api.objects(jobqueues(namespace))
             for body in bodies:
                 await self.seen(body)
             names = {body["metadata"]["name"] for body in bodies}
             for known in [name for place, name in self.entries if place == namespace and name not in names]:
                 await self.gone(namespace, known)
+
+    async def _take_leftovers(self, namespace: str) -> None:
+        """Have the attempts of vanished JobQueues settled: once, before anything of the namespace is served."""
+        if namespace in self._searched:
+            return
+        kube_jobs = await self._api.objects(batch(namespace), OURS)
+        for leftover in leftovers(kube_jobs, await self._api.objects(jobqueues(namespace))):
+            entry = Entry(leftover.namespace, leftover.name)
+            place = await self._redis(entry, leftover.spec)
+            if isinstance(place, Fault):
+                logger.warning(
+                    "can't settle what is left", extra={"jobqueue": entry.full_name, "error": place.sentence}
+                )
+                continue
+            self._settle_what_is_left(entry, leftover, self._server(*place))
+        self._searched.add(namespace)
+
+    def _settle_what_is_left(self, entry: Entry, leftover: Leftover, server: Server) -> None:
+        launcher = self._launcher_of(entry, leftover.spec, leftover.installation)
+        self._engine.put(Served(entry.full_name, leftover.spec, leftover.installation, server, launcher))
+        self._engine.remove(entry.full_name)
+        logger.info("settling what is left", extra={"jobqueue": entry.full_name, "queue": leftover.spec.queue})
 
     async def _serve(self, entry: Entry, generation: int, body: Mapping[str, Any]) -> None:
         try:
@@ -154,7 +181,8 @@ class Roster:
                 name = spec.redis.secret_ref.name
                 self._refuse(entry, generation, Fault("SecretInvalid", f"Secret {name!r}, key url: {error}"))
                 return
-            launcher = await self._launcher(entry, spec)
+            installation = naming.installation_id(await self._uid(entry.namespace), entry.namespace, entry.name)
+            launcher = self._launcher_of(entry, spec, installation)
             self._engine.put(Served(entry.full_name, spec, launcher.installation, server, launcher))
             entry.generation, entry.fault, entry.put = generation, None, wanted
             logger.info("serving", extra={"jobqueue": entry.full_name, "queue": spec.queue, "generation": generation})
@@ -185,13 +213,13 @@ class Roster:
             self._servers[place] = self._connect(url, ca)
         return self._servers[place]
 
-    async def _launcher(self, entry: Entry, spec: JobQueueSpec) -> KubeLauncher:
+    def _launcher_of(self, entry: Entry, spec: JobQueueSpec, installation: str) -> KubeLauncher:
         """Keep one launcher per JobQueue for good: the engine listens to it."""
         key = (entry.namespace, entry.name)
         placement = Placement(
             namespace=entry.namespace,
             jobqueue=entry.name,
-            installation=naming.installation_id(await self._uid(entry.namespace), entry.namespace, entry.name),
+            installation=installation,
             redis_secret=spec.redis.secret_ref.name,
             default_image=self._settings.runner_image,
             image_pull_policy=self._settings.image_pull_policy,

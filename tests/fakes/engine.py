@@ -10,14 +10,15 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.served: dict[str, Served] = {}
-        self.puts = 0
+        self.told: list[str] = []
         self.queues: tuple[QueueStatus, ...] = ()
 
     def put(self, served: Served) -> None:
-        self.puts += 1
+        self.told.append(f"put {served.name}")
         self.served[served.name] = served
 
     def remove(self, name: str) -> None:
+        self.told.append(f"remove {name}")
         self.served.pop(name, None)
 
     async def status(self) -> tuple[QueueStatus, ...]:

@@ -11,11 +11,14 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator import naming
-from bullpen_operator.kube import KubeApi, core, jobqueues
+from bullpen_operator.kube import KubeApi, batch, core, jobqueues
 from bullpen_operator.kube_launcher import KubeLauncher
+from bullpen_operator.manifest import Placement, kube_job
+from bullpen_operator.model import JobType
 from bullpen_operator.namespace_mirror import NamespaceMirror
 from bullpen_operator.ports import Server
 from bullpen_operator.roster import Roster
+from bullpen_operator.seen import Attempt
 from bullpen_operator.settings import Settings
 from bullpen_protocol.bullmq import ServerUrlError
 from fakes.api_server import FakeApiServer, status, until
@@ -78,7 +81,7 @@ async def test_a_jobqueue_is_put_with_its_redis_and_its_installation(rig: Rig) -
 async def test_the_same_once_more_changes_nothing(rig: Rig) -> None:
     for _ in range(3):
         await rig.roster.seen(jobqueue())
-    assert rig.engine.puts == 1
+    assert rig.engine.told == ["put ns/jq"]
 
 
 async def test_a_changed_spec_is_put_with_the_same_launcher_and_redis(rig: Rig) -> None:
@@ -184,4 +187,15 @@ async def test_gone_is_gone_and_twice_is_once(rig: Rig) -> None:
     await rig.roster.gone("ns", "jq")
     assert rig.engine.served == {}
     await rig.roster.seen(jobqueue())
-    assert rig.engine.puts == 2
+    assert rig.engine.told == ["put ns/jq", "remove ns/jq", "put ns/jq"]
+
+
+async def test_attempts_of_a_vanished_jobqueue_are_settled_before_anything_is_served(rig: Rig) -> None:
+    placement = Placement("ns", "vanished", "0123456789abcdef", "redis")
+    attempt = Attempt("ns/vanished", "bull", "old", "1", "t", "bullpen/0123456789abcdef/u")
+    body = kube_job(attempt, JobType.model_validate({"name": "t", "image": "i"}), placement)
+    await rig.server.put(batch("ns"), body)
+    await rig.roster.seen(jobqueue())
+    assert rig.engine.told == ["put ns/vanished", "remove ns/vanished", "put ns/jq"]
+    await rig.roster.resync()
+    assert rig.engine.told[3:] == ["remove ns/jq"], "searched once; the resync finds that nobody made jq"

@@ -1,0 +1,80 @@
+"""KubeJobs whose JobQueue was deleted, or turned to another queue, while no operator ran. Pure.
+
+Their jobs are still active: somebody has to settle them. All that takes is in the KubeJobs themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bullpen_operator import naming
+from bullpen_operator.model import JobQueueSpec
+from bullpen_operator.podrules import RUNNER
+from bullpen_operator.seen import Attempt
+from bullpen_operator.seen_from import kube_job_seen
+from bullpen_protocol.assignment import VARIABLES
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A queue that nobody serves any more, as far as its last attempts tell."""
+
+    namespace: str
+    name: str
+    installation: str
+    spec: JobQueueSpec
+    """Suspended: nothing is claimed by it."""
+
+
+def leftovers(kube_jobs: Iterable[Json], jobqueues: Iterable[Json]) -> list[Leftover]:
+    """Find what attempts that are not recorded yet belong to, where no JobQueue serves it."""
+    served = {_served(body) for body in jobqueues}
+    found = {}
+    for body, attempt in _unrecorded(kube_jobs):
+        identity = (attempt.jobqueue, attempt.prefix, attempt.queue)
+        secret = _redis_secret(body)
+        if identity not in served and secret:
+            found[identity] = _leftover(attempt, secret)
+    return list(found.values())
+
+
+def _served(body: Json) -> tuple[str, str, str]:
+    metadata, spec = body.get("metadata") or {}, body.get("spec") or {}
+    full_name = f"{metadata.get('namespace')}/{metadata.get('name')}"
+    return full_name, str(spec.get("prefix") or "bull"), str(spec.get("queue"))
+
+
+def _unrecorded(kube_jobs: Iterable[Json]) -> Iterator[tuple[Json, Attempt]]:
+    for body in kube_jobs:
+        seen = kube_job_seen(body)
+        if seen is not None and not seen.recorded:
+            yield body, seen.attempt
+
+
+def _leftover(attempt: Attempt, secret: str) -> Leftover:
+    namespace, _, name = attempt.jobqueue.partition("/")
+    spec = JobQueueSpec.model_validate(
+        {
+            "queue": attempt.queue,
+            "prefix": attempt.prefix,
+            "redis": {"secretRef": {"name": secret}},
+            "lockDuration": f"{attempt.settings.lock_ms}ms",
+            "suspend": True,
+            "jobTypes": [{"name": "*"}],
+        }
+    )
+    return Leftover(namespace, name, naming.installation_of(attempt.token), spec)
+
+
+def _redis_secret(kube_job: Json) -> str:
+    """Read the name of the Secret that the pod gets Redis' URL from."""
+    containers = kube_job["spec"]["template"]["spec"]["containers"]
+    runner: Json = next((one for one in containers if one.get("name") == RUNNER), {})
+    for variable in runner.get("env") or ():
+        if variable.get("name") == VARIABLES["redis_url"]:
+            return str(variable["valueFrom"]["secretKeyRef"]["name"])
+    return ""
