@@ -105,10 +105,12 @@ def parse(url: str) -> Address:
 
 
 def _parse_many(url: str, tls: bool, kind: str) -> Address:
-    parts = urlsplit(url)
-    login, _, hosts = parts.netloc.rpartition("@")
+    # not urlsplit: newer Pythons refuse a list of hosts with an IPv6 address in it
+    rest, _, query = url.partition("#")[0].partition("://")[2].partition("?")
+    place, _, path = rest.partition("/")
+    login, _, hosts = place.rpartition("@")
     username, _, password = login.partition(":")
-    master, _, db = parts.path.strip("/").partition("/")
+    master, _, db = path.strip("/").partition("/")
     if kind == "sentinel" and not master:
         raise ServerUrlError(
             f"{_redacted(url)} names no master; expected redis+sentinel://host,host/name-of-the-master"
@@ -125,7 +127,7 @@ def _parse_many(url: str, tls: bool, kind: str) -> Address:
         master=unquote(master),
         db=int(db or 0),
         sentinel_login=tuple(
-            (_SENTINEL_OPTIONS[name], value) for name, value in parse_qsl(parts.query) if name in _SENTINEL_OPTIONS
+            (_SENTINEL_OPTIONS[name], value) for name, value in parse_qsl(query) if name in _SENTINEL_OPTIONS
         ),
     )
 

@@ -38,10 +38,10 @@ def until_gone(pid: int) -> None:
 
 def test_it_never_evicts_and_writes_every_change_to_a_file(folder: Path) -> None:
     with client(start_redis(folder)) as connection:
-        told = connection.config_get("maxmemory-policy", "appendonly", "appendfsync", "bind")
-    assert told == {
-        "maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "bind": "127.0.0.1",
-    }  # fmt: skip
+        told = [connection.config_get(name) for name in ("maxmemory-policy", "appendonly", "appendfsync", "bind")]
+    assert told == [
+        {"maxmemory-policy": "noeviction"}, {"appendonly": "yes"}, {"appendfsync": "everysec"}, {"bind": "127.0.0.1"},
+    ]  # fmt: skip
 
 
 def test_it_is_found_again_on_the_same_port_with_all_it_held(folder: Path) -> None:

@@ -16,11 +16,13 @@ import pytest
 from bullpen_operator.local import processes
 from bullpen_operator.local.folder import AttemptFolder
 from bullpen_operator.local.launcher import LauncherSettings, LocalLauncher
+from bullpen_operator.local.limits import ControlGroup
 from bullpen_operator.model import JobType
 from bullpen_operator.naming import kube_job_name
 from bullpen_operator.ports import LaunchError
 from bullpen_operator.seen import Attempt, AttemptSettings, KubeJobSeen, PodPhase, PodSeen, Terminated
 from contracts.launcher_contract import JOB_TYPE, LauncherContract, Rig, an_attempt, until
+from support import require_found
 
 # Waits for a file that holds its exit code; ends at SIGTERM as a shell does.
 WAITS = ("/bin/sh", "-c", 'while [ ! -s end ]; do sleep 0.02; done; exit "$(cat end)"')
@@ -110,7 +112,18 @@ TREE_HOG = (
 
 @pytest.fixture(params=[True, False], ids=["by-kernel", "watched"])
 def control_groups(request: pytest.FixtureRequest) -> bool:
+    if request.param:
+        require_found("writable control groups", kernel_limits(), "run as root, or in a delegated cgroup")
     return bool(request.param)
+
+
+def kernel_limits() -> bool | None:
+    """True where the kernel lets us limit memory and CPU."""
+    probe = ControlGroup(f"bullpen-probe-{os.getpid()}", 64 << 20, 1.0)
+    try:
+        return (probe.holds_memory and probe.holds_cpu) or None
+    finally:
+        probe.remove()
 
 
 @pytest.mark.parametrize("code", [pytest.param(HOG, id="itself"), pytest.param(TREE_HOG, id="a-grandchild")])
