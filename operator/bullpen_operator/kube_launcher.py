@@ -101,7 +101,9 @@ class KubeLauncher:
         with _asking():
             pods = await self._with_nodes(await self._api.objects(core(namespace, "pods"), self._selector))
             found = await self._api.objects(batch(namespace), self._selector)
-        return attempts_seen((seen for seen in map(kube_job_seen, found) if seen is not None), pods)
+        seen = {one.name: one for one in attempts_seen(filter(None, map(kube_job_seen, found)), pods)}
+        names = [*seen, *(name for name in self._mirror.last_words.names(self.installation) if name not in seen)]
+        return [one for name in names if (one := self._mirror.last_words.recall(name, seen.get(name))) is not None]
 
     async def look(self, name: str) -> KubeJobSeen | None:
         """Read the KubeJob and its pods from the API server."""
@@ -109,7 +111,8 @@ class KubeLauncher:
         with _asking():
             pods = await self._with_nodes(await self._api.objects(core(namespace, "pods"), f"{OF_KUBE_JOB}={name}"))
             found = await self._api.get(batch(namespace, name))
-        return attempt_seen(None if found is None else kube_job_seen(found), pods)
+        seen = attempt_seen(None if found is None else kube_job_seen(found), pods)
+        return self._mirror.last_words.recall(name, seen)
 
     async def delete(self, name: str) -> None:
         """Delete in the foreground: the KubeJob stays, being deleted, until its pod has ended."""
@@ -122,6 +125,7 @@ class KubeLauncher:
         with _asking():
             patch = {"metadata": {"annotations": {naming.ANNOTATION_RECORDED: now}}}
             await self._api.patch(batch(self.placement.namespace, name), patch)
+        self._mirror.last_words.recorded(name)
 
     def changes(self) -> AsyncIterator[KubeJobSeen]:
         """Pass on what the mirror hears of this installation."""

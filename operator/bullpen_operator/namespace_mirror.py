@@ -9,6 +9,7 @@ from typing import Final
 
 from bullpen_operator import naming
 from bullpen_operator.kube import KubeApi, batch, core
+from bullpen_operator.last_words import LastWords
 from bullpen_operator.reflector import Pace, Reflector
 from bullpen_operator.seen import KubeJobSeen
 from bullpen_operator.seen_from import OwnedPod, attempt_seen, kube_job_seen, owned_pod
@@ -25,6 +26,8 @@ class NamespaceMirror:
         self._pods = Reflector(api, core(namespace, "pods"), OURS, owned_pod, self._pod_changed, pace)
         self._family: dict[str, dict[str, OwnedPod]] = {}
         self._news: dict[str, _News] = {}
+        self.last_words = LastWords()
+        """Of pods that ended and are gone."""
 
     @property
     def age_s(self) -> float:
@@ -47,10 +50,12 @@ class NamespaceMirror:
         news = self._news.setdefault(installation, _News())
         while True:
             name, last = await news.next()
-            seen = attempt_seen(self._kube_jobs.objects.get(name), tuple(self._family.get(name, {}).values()))
-            yield seen or replace(last, deleting=True, pods=())
+            there = attempt_seen(self._kube_jobs.objects.get(name), tuple(self._family.get(name, {}).values()))
+            yield self.last_words.recall(name, there) or replace(last, deleting=True, pods=())
 
     def _kube_job_changed(self, seen: KubeJobSeen) -> None:
+        if seen.recorded:
+            self.last_words.recorded(seen.name)
         self._tell(seen)
 
     def _pod_changed(self, seen: OwnedPod) -> None:
@@ -58,6 +63,7 @@ class NamespaceMirror:
         if seen.pod.name in self._pods.objects:
             family[seen.pod.name] = seen
         else:
+            self.last_words.add(seen)
             family.pop(seen.pod.name, None)
             if not family:
                 del self._family[seen.kube_job]

@@ -224,3 +224,35 @@ async def test_changes_tell_of_this_installation_until_an_attempt_is_gone(rig: R
     assert rig.mirror.age_s < 5
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_an_end_outlives_its_pod_and_its_kube_job_until_it_is_recorded(rig: Rig) -> None:
+    running = asyncio.create_task(rig.mirror.run())
+    changes = rig.launcher.changes()
+    first = asyncio.ensure_future(anext(changes))
+    await until(lambda: len(rig.server.asked("GET", watch=True)) == 2)
+    await rig.launcher.launch(attempt(), TYPE)
+    pod = pod_of(attempt())
+    await rig.server.put(PODS, pod)
+    pod["status"] = {
+        "phase": "Failed",
+        "containerStatuses": [{"name": "runner", "state": {"terminated": {"exitCode": 143}}}],
+    }
+    await rig.server.put(PODS, pod)
+    await rig.server.remove(PODS, pod["metadata"]["name"])
+    await rig.server.remove(JOBS, name_of(attempt()))
+    async with asyncio.timeout(5):
+        seen = await first
+        while not seen.deleting:
+            seen = await anext(changes)
+    assert [one.ended for one in seen.pods] == [True], "whatever was missed in between, its last state says so"
+    await until(lambda: rig.mirror.last_words.names(INSTALLATION) == [name_of(attempt())])
+    looked = await rig.launcher.look(name_of(attempt()))
+    assert looked is not None
+    assert [one.terminated.exit_code for one in looked.pods if one.terminated] == [143]
+    assert [one.name for one in await rig.launcher.list()] == [name_of(attempt())]
+    await rig.launcher.mark_recorded(name_of(attempt()))
+    assert await rig.launcher.look(name_of(attempt())) is None
+    assert await rig.launcher.list() == []
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
