@@ -99,6 +99,8 @@ def checked_id(job_id: str | None) -> str:
     """Refuse ids that BullMQ refuses (numbers, most colons) and those that are keys of a queue."""
     if job_id is None:
         return ""
+    if plain(job_id) != job_id:
+        raise JobOptionsError("a job's own id must be text that UTF-8 can hold")
     if job_id in RESERVED_IDS:
         raise JobOptionsError(f"the id {job_id!r} is a key of the queue itself")
     if not job_id or job_id.lstrip("-").isdecimal():

@@ -22,7 +22,7 @@ from bullpen_protocol.bullmq import (
 from bullpen_protocol.bullmq.errors import RedisAwayError, RedisFaultError
 from bullpen_protocol.bullmq.faults import FAULTS, translate
 from bullpen_protocol.bullmq.keys import Keys
-from bullpen_protocol.bullmq.queue import BaseQueue, may_repeat
+from bullpen_protocol.bullmq.queue import BaseQueue, encoded, may_repeat
 from bullpen_protocol.bullmq.scripts import source
 from bullpen_protocol.bullmq.steps import Batch, Command, Operation, Script, Step
 
@@ -114,21 +114,22 @@ class AsyncQueue(BaseQueue):
         if isinstance(step, Batch):
             pipeline = self.client.pipeline(transaction=False)
             for command in step.commands:
-                pipeline.execute_command(*command.args)
+                pipeline.execute_command(*encoded(command.args))
             return await pipeline.execute()
         return self.clock.now_ms() or await self._ask_time()
 
     async def _script(self, step: Script) -> Any:
         lua = source(step.name)
+        words = (len(step.keys), *encoded(step.keys), *encoded(step.args))
         try:
-            return await self.client.execute_command("EVALSHA", lua.sha1, len(step.keys), *step.keys, *step.args)
+            return await self.client.execute_command("EVALSHA", lua.sha1, *words)
         except NoScriptError:  # not run: the server has never seen it, or forgot it in a restart
-            return await self.client.execute_command("EVAL", lua.text, len(step.keys), *step.keys, *step.args)
+            return await self.client.execute_command("EVAL", lua.text, *words)
 
     async def _command(self, step: Command) -> Any:
         if step.keyless and self.clustered:
             await self.client.initialize()  # else it does not know its nodes yet
-        return await self.client.execute_command(*step.args, **self._options(step))
+        return await self.client.execute_command(*encoded(step.args), **self._options(step))
 
     async def _ask_time(self) -> int:
         asked_s = self.clock.own_s()

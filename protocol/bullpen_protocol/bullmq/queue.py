@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bullpen_protocol.bullmq.clock import ServerClock
 from bullpen_protocol.bullmq.keys import Keys
-from bullpen_protocol.bullmq.steps import NOW, Command, Step
+from bullpen_protocol.bullmq.steps import NOW, Argument, Command, Step
 
 
 class BaseQueue:
@@ -39,6 +40,11 @@ class BaseQueue:
         if not command.keyless or not self.clustered:
             return {}
         return {"target_nodes": self.client.get_node_from_key(self.keys.marker)}
+
+
+def encoded(args: Iterable[Argument]) -> list[Argument]:
+    """Encode what is not plain ASCII: hiredis, which packs commands, knows no surrogateescape."""
+    return [arg.encode(errors="surrogateescape") if isinstance(arg, str) and not arg.isascii() else arg for arg in args]
 
 
 def may_repeat(step: Step) -> bool:

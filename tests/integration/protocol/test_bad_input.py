@@ -77,6 +77,7 @@ def test_bullpen_itself_adds_no_such_id(queue: SyncQueue, job_id: str) -> None:
         ({"delay": -5}, None, "delay"),
         ({}, "12", "number"),
         ({}, "", "empty"),
+        ({}, "\ud800", "UTF-8"),
         ({}, "a:b", "colon"),
         ({}, "0:a:b", "colon"),
     ],
@@ -97,10 +98,11 @@ def test_a_hostile_id_passes_through_every_operation(queue: SyncQueue, job_id: s
 
 def test_an_id_of_foreign_bytes_passes_through_every_operation(queue: SyncQueue) -> None:
     """No UTF-8: what a client in another language may write."""
-    job_id = b"\xff\xfe\x80id".decode(errors="surrogateescape")
-    queue.client.hset(queue.keys(job_id), mapping={"name": "n", "data": "{}", "opts": '{"attempts":3}'})
-    queue.client.rpush(queue.keys("wait"), job_id)
-    every_operation(queue, job_id)
+    foreign = b"\xff\xfe\x80id"
+    key = queue.keys.base.encode() + foreign
+    queue.client.hset(key, mapping={"name": "n", "data": "{}", "opts": '{"attempts":3}'})
+    queue.client.rpush(queue.keys("wait"), foreign)
+    every_operation(queue, foreign.decode(errors="surrogateescape"))
 
 
 def every_operation(queue: SyncQueue, job_id: str) -> None:

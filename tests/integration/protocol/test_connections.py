@@ -170,7 +170,7 @@ def test_sentinel_finds_the_master_and_follows_a_failover() -> None:
             job_id = queue.add("n", "{}")
             claimed = claim(queue, "T")
             sentinel.await_replicas(1)
-            assert plain.execute_command("WAIT", 1, 5000) == 1
+            assert plain.execute_command("WAIT", 1, 9000) == 1
             master.kill()
             with pytest.raises(RedisAwayError):
                 queue.complete(claimed.job, "T", "1")
