@@ -92,10 +92,13 @@ def keep_what_is_there(cluster: Cluster, folder: Path) -> None:
         (folder / name).write_text(text)
 
 
+# no payloads: they are long, and nobody looks for them here
 _DUMP = """
-show() { redis-cli --scan --pattern "$1" | while read -r key; do echo "== $key"; redis-cli --json $2 "$key" $3; done; }
-show 'bull:*:events' xrange '- +'
-show 'bull:*:[0-9]*' hgetall
+keys() { redis-cli --scan --pattern "$1"; }
+keys 'bull:*:events' | while read -r key; do echo "== $key"; redis-cli --json xrange "$key" - + | cut -c1-100000; done
+keys 'bull:*:[0-9]*' | grep -v ':logs$' | while read -r key; do
+    echo "== $key"; redis-cli --json hmget "$key" name atm ats stc pb bullpen failedReason opts
+done
 """
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from e2e.cluster import Cluster, until
+from e2e.cluster import JOBS, Cluster, until
 from e2e.history import PodHistory, PodLife
 from servers.node import NodeClient, NodeQueue
 
@@ -95,7 +95,7 @@ class Queues:
         body = {
             "apiVersion": "bullpen.dev/v1alpha1",
             "kind": "JobQueue",
-            "metadata": {"name": name, "namespace": "jobs"},
+            "metadata": {"name": name, "namespace": JOBS},
             "spec": {"queue": name, "redis": {"secretRef": {"name": "redis"}}, "jobTypes": job_types, **spec},
         }
         self.cluster.apply(body)
@@ -107,3 +107,11 @@ class Queues:
         """Read what the running operator has logged."""
         lines = self.cluster.kubectl("logs", "deploy/bp-bullpen", "--tail=-1").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def metrics(self) -> dict[str, float]:
+        """Read the operator's metrics, by name and labels as they are written."""
+        [pod] = self.cluster.objects("pods", "-l", "app.kubernetes.io/component=operator")
+        path = f"/api/v1/namespaces/{JOBS}/pods/{pod['metadata']['name']}:8080/proxy/metrics"
+        lines = self.cluster.kubectl("get", "--raw", path).splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}

@@ -6,6 +6,7 @@ import json
 import random
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -57,8 +58,16 @@ def drain(cluster: Cluster, *arguments: str) -> None:
     cluster.kubectl("drain", WORKER, "--ignore-daemonsets", "--delete-emptydir-data", "--force", *arguments)
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_forbidden(queues: Queues) -> Iterator[None]:
+    """The suite runs under exactly the shipped Role."""
+    yield
+    log = queues.log_of_operator()
+    assert [line for line in log if line["level"] == "error" or "orbidden" in json.dumps(line)] == []
+
+
 @pytest.fixture
-def worker_back(cluster: Cluster) -> Any:
+def worker_back(cluster: Cluster) -> Iterator[None]:
     yield
     cluster.kubectl("uncordon", WORKER)
 
@@ -90,7 +99,9 @@ def test_http_traffic_goes_from_add_to_a_sparql_answer(cluster: Cluster, queues:
         + " } }",
     )
     assert counted == [{"n": str(len(items))}]
-    assert [line["level"] for line in queues.log_of_operator() if line["level"] == "error"] == []
+    metrics = queues.metrics()
+    assert metrics['bullpen_claims_total{jobqueue="jobs/http"}'] == 1
+    assert metrics['bullpen_jobs{jobqueue="jobs/http",state="completed"}'] == 1
 
 
 def test_out_of_memory_is_counted_retried_and_failed_with_its_reason(queues: Queues) -> None:
@@ -152,6 +163,34 @@ def test_a_deleted_kube_job_is_given_back_and_runs_again(cluster: Cluster, queue
     assert_never_two_at_once(lives)
 
 
+def test_a_deleted_jobqueue_lets_its_running_job_end(cluster: Cluster, queues: Queues) -> None:
+    queue = queues.serve("forgotten", sleeper())
+    job_id = queue.add("demo-sleep", {"seconds": 4})
+    queue.until_running(job_id)
+    cluster.kubectl("delete", "jobqueue", queue.name)
+    waiting = queue.add("demo-sleep", {"seconds": 4})
+    queue.until_counts(60, completed=1, waiting=1)
+    assert queue.story(job_id) == ["added", "waiting", "active", "completed"]
+    assert queue.story(waiting) == ["added", "waiting"]
+    assert len(queue.until_ended(job_id)) == 1
+
+
+def test_what_a_vanished_jobqueue_left_is_settled_by_the_next_operator(cluster: Cluster, queues: Queues) -> None:
+    queue = queues.serve("vanished", sleeper())
+    job_id = queue.add("demo-sleep", {"seconds": 60}, attempts=1)
+    queue.until_running(job_id)
+    cluster.kubectl("scale", "deploy/bp-bullpen", "--replicas=0")
+    cluster.kubectl("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=operator", "--timeout=60s")
+    cluster.kubectl("delete", "jobqueue", queue.name)
+    signal_main(cluster, WORKER, "TERM", "bullpen_runner")
+    queue.until_ended(job_id)
+    assert queue.counts() == {"active": 1}, "nobody settles what the runner did not finish"
+    cluster.kubectl("scale", "deploy/bp-bullpen", "--replicas=1")
+    queue.until_counts(90, delayed=1)
+    assert queue.story(job_id) == ["added", "waiting", "active", "delayed"]
+    assert queue.job(job_id).get("atm", "0") == "0"
+
+
 def test_an_operator_killed_at_random_loses_and_doubles_nothing(cluster: Cluster, queues: Queues) -> None:
     jobs, chance = 100, random.Random(20261123)
     queue = queues.serve("killed", sleeper(), concurrency=12)
@@ -167,21 +206,31 @@ def test_an_operator_killed_at_random_loses_and_doubles_nothing(cluster: Cluster
         assert queue.story(job_id) == ["added", "waiting", "active", "completed"]
     until("every pod has ended", 60, lambda: all(life.ended for life in queue.history.of(queue.name)))
     assert sorted(life.job_id for life in queue.history.of(queue.name)) == sorted(ids), "one pod for each job"
+    until("every KubeJob is recorded", 60, lambda: recorded(cluster, queue.name) == jobs)
+    assert queue.redis.keys("bull:bullpen:outbox") == []
+
+
+def recorded(cluster: Cluster, queue: str) -> int:
+    marks = [one["metadata"]["annotations"] for one in cluster.objects("jobs", "-l", f"bullpen.dev/queue={queue}")]
+    return sum("bullpen.dev/recorded" in one for one in marks)
 
 
 def kill_operator(cluster: Cluster) -> None:
     """SIGKILL to the process itself; then the dead pod goes, or its next start would wait for a back-off."""
-    [pod] = [
-        one
-        for one in cluster.objects("pods", "-l", "app.kubernetes.io/component=operator")
-        if "deletionTimestamp" not in one["metadata"]
-    ]
-    cluster.on_node(
-        CONTROL_PLANE,
-        "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep -q '^/opt/bullpen/bin/python -m bullpen_operato[r]' "
-        "&& kill -9 ${p#/proc/}; done; true",
-    )
+    pods = cluster.objects("pods", "-l", "app.kubernetes.io/component=operator")
+    [pod] = [one for one in pods if "deletionTimestamp" not in one["metadata"]]
+    signal_main(cluster, CONTROL_PLANE, "KILL", "bullpen_operator")
     cluster.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
+
+
+def signal_main(cluster: Cluster, node: str, signal: str, module: str) -> None:
+    """Send a signal to the first process of every container of a node that runs this module."""
+    cluster.on_node(
+        node,
+        "for p in /proc/[0-9]*; do "
+        f"tr '\\0' ' ' 2>/dev/null <$p/cmdline | grep -q '^/opt/bullpen/bin/python -m {module}' "
+        f"&& grep -q '^NSpid:.*[[:space:]]1$' $p/status && kill -{signal} ${{p#/proc/}}; done; true",
+    )
 
 
 @pytest.mark.parametrize(
