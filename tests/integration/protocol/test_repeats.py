@@ -17,8 +17,8 @@ from servers.pools import Nodes
 from servers.redis import RedisServer
 
 RULES: list[dict[str, Any]] = [
-    {"every": 40},
-    {"every": 40, "limit": 50, "offset": 7},
+    {"every": 300},
+    {"every": 300, "limit": 50, "offset": 7},
     {"pattern": "* * * * * *", "tz": "America/New_York", "limit": 9},
 ]
 
@@ -108,10 +108,10 @@ def test_an_id_with_many_colons_is_still_a_schedulers(
 
 
 LEGACY: list[dict[str, Any]] = [
-    {"every": 40},
-    {"every": 40, "jobId": "mine", "limit": 100},
+    {"every": 300},
+    {"every": 300, "jobId": "mine", "limit": 100},
     {"pattern": "* * * * * *", "tz": "Europe/Lisbon"},
-    {"every": 40, "key": "a-key"},
+    {"every": 300, "key": "a-key"},
 ]
 
 
