@@ -133,6 +133,9 @@ class MemoryRedis:
     def _zrem(self, key: str, member: str) -> int:
         return int(self.zset(key).pop(member, None) is not None)
 
+    def _sadd(self, key: str, *members: str) -> None:
+        self.members(key).update(members)
+
     def _smembers(self, key: str) -> set[str]:
         return set(self.members(key))
 

@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from fakes.cluster import FakeKubeJob, FakePod
-from model.runner import Ends
+from model.runner import Ends, Runner
 from model.stepping import Fate, Process
 from model.world import World
 
@@ -30,7 +30,8 @@ class Days:
 
     def _happenings(self) -> list[tuple[Callable[[], None], float]]:
         return [
-            (self.answer, 30), (self.answer_some, 14), (self.lose, 5), (self.work, 10), (self.hear, 7),
+            (self.answer, 30), (self.answer_some, 14), (self.lose, 5), (self.work, 8), (self.patrol, 5), (self.hear, 7),
+            (self.nod, 4),
             (self.start_pod, 6), (self.tick, 6), (self.add, 2), (self.hear_old_news, 1), (self.remember, 1),
             (self.disturb, 3), (self.crash, 1), (self.kill, 1), (self.cancel, 0.5), (self.remove, 0.3),
             (self.delete_kube_job, 0.5), (self.node_client, 0.7), (self.wait, 0.7),
@@ -63,6 +64,50 @@ class Days:
         process = self._process()
         if process is not None:
             self._step(process, self.random.choice([Fate.LOST, Fate.UNANSWERED]))
+
+    def patrol(self, what: str = "", intruder: Process | None = None) -> None:
+        """An operator gets one thing done, while others come in between now and then: the closest races."""
+        index = self.random.randrange(2)
+        one = self.world.operators[index]
+        if not self._has_hands(index):
+            return
+        mine = self.world.spawn(one.work(what or self.random.choice(["audit", "audit", "claim"])), one)
+        for _ in range(150):
+            if mine.ended:
+                break
+            others = [intruder] if intruder is not None and not intruder.ended else self.world.processes
+            self._step(self.random.choice(others) if self.random.random() < 0.2 else mine, Fate.ANSWERED)
+
+    def long_silence(self) -> None:
+        """A runner that is about to write, or writes, stands still while the others despair of it; then it wakes."""
+        living = [process for process in self.world.processes if isinstance(process.owner, Runner)]
+        if not living:
+            return
+        process = self.random.choice(living)
+        self._up_to_its_write(process)
+        pod = process.owner.pod  # type: ignore[attr-defined]
+        self.random.choice([self.world.lose_node, self.world.vanish, lambda _: None])(pod)
+        process.sleepy = True
+        for _ in range(self.random.randrange(1, 5)):
+            self.random.choice([self.wait, self.wait, self.world.stalled_check])()
+            self.patrol("audit", process)
+        process.sleepy = self.random.random() < 0.5
+        for _ in range(self.random.randrange(5, 20)):
+            self.random.choice([self.tick, lambda: self.patrol("claim"), self.start_pod, self.answer_some, self.nod])()
+
+    def _up_to_its_write(self, process: Process) -> None:
+        for _ in range(20):
+            if process.owner.persisting:  # type: ignore[attr-defined]
+                break
+            self._step(process, Fate.ANSWERED)
+        for _ in range(self.random.randrange(3)):
+            self._step(process, Fate.ANSWERED)
+
+    def nod(self) -> None:
+        """Somebody falls asleep, or wakes."""
+        if self.world.processes:
+            process = self.random.choice(self.world.processes)
+            process.sleepy = not process.sleepy
 
     def work(self) -> None:
         what = self.random.choice(["claim", "claim", "claim", "audit", "audit", "renew", "relaunch"])

@@ -143,7 +143,7 @@ class Runner:
         timeout_ms = int(self.attempt.settings.graph_timeout_s * 1000)
         while True:
             asked_ms = await self._hold()
-            window = self.world.graph.open(self.fence, self.attempt.job_id, asked_ms + timeout_ms, self.world.now_ms)
+            window = self.world.open_window(self.fence, self.attempt.job_id, asked_ms + timeout_ms)
             await turn()
             if self.world.now_ms < window.until_ms:
                 await turn()  # the request is on its way

@@ -52,12 +52,12 @@ class Process:
     """A coroutine under way; `owner` dies with all of its processes."""
 
     def __init__(
-        self, work: Coroutine[Any, Any, None], owner: object, *, sleepy: bool = False, began_ms: int = 0
+        self, work: Coroutine[Any, Any, None], owner: object, *, sleepy: bool = False, began: int = 0
     ) -> None:
         self._work = work
         self.owner = owner
         self.sleepy = sleepy
-        self.began_ms = began_ms
+        self.began = began
         self.ended = False
         self.step(Fate.ANSWERED, first=True)
 
@@ -67,6 +67,9 @@ class Process:
             self._work.send(None if first else fate)
         except (StopIteration, RedisFaultError, LauncherUnavailableError):
             self.ended = True
+        except BaseException:
+            self.ended = True
+            raise
 
     def kill(self) -> None:
         """End it where it stands."""

@@ -8,6 +8,7 @@ BULLPEN_MODEL_SEED and are printed.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -39,16 +40,17 @@ class Protocol(RuleBasedStateMachine):
         self.world = World()
         Taken.runs += 1
 
-    def days(self, luck: int, times: int) -> Days:
+    def days(self, luck: int, times: int) -> None:
+        self.happen(luck, lambda days: days.go_on(times))
+
+    def happen(self, luck: int, what: Callable[[Days], None]) -> None:
         before = self.world.steps
-        days = Days(self.world, Random(luck))
         try:
-            days.go_on(times)
+            what(Days(self.world, Random(luck)))
         except AssertionError:
             note(self.world.story())
             raise
         Taken.steps += self.world.steps - before
-        return days
 
     @initialize(jobs=st.integers(1, 4))
     def producers_add(self, jobs: int) -> None:
@@ -73,8 +75,12 @@ class Protocol(RuleBasedStateMachine):
             Days(self.world, Random(luck)).wait()
 
     @rule(luck=LUCK)
+    def a_runner_stands_still(self, luck: int) -> None:
+        self.happen(luck, Days.long_silence)
+
+    @rule(luck=LUCK)
     def one_misfortune(self, luck: int) -> None:
-        self.days(luck, 0).disturb()
+        self.happen(luck, Days.disturb)
 
     @rule(luck=LUCK, times=st.integers(1, 12))
     def redis_fails_over(self, luck: int, times: int) -> None:
