@@ -14,7 +14,7 @@ from bullpen_operator.model import JobType
 from bullpen_operator.ports import Launcher
 from bullpen_operator.seen import Attempt, KubeJobSeen, PodPhase
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 async def _by_itself(_: str) -> None:

@@ -20,7 +20,7 @@ from bullpen_protocol.bullmq import Claimed, Job, SyncQueue, connect
 from fakes.graph import FakeGraph
 from support import ROOT
 
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 60.0
 PROCESSORS: Final = ROOT / "tests" / "fakes" / "processors"
 
 

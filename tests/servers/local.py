@@ -21,7 +21,7 @@ from servers.redis import free_port
 from support import ROOT
 
 PROCESSORS: Final = ROOT / "tests" / "fakes" / "processors"
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 
 
 class BullpenLocal:

@@ -44,7 +44,7 @@ spec:
 """
 
 
-def eventually(look: Callable[[], Any], what: str, patience_s: float = 60.0) -> Any:
+def eventually(look: Callable[[], Any], what: str, patience_s: float = 120.0) -> Any:
     until = time.monotonic() + patience_s
     while not (found := look()):
         assert time.monotonic() < until, f"{what} did not happen within {patience_s:g} s"
