@@ -12,7 +12,7 @@ from _pytest.terminal import TerminalReporter
 from support import MISSING
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what runs in its background deaf to Ctrl-C, and every process that a test starts would inherit that.
+    # A shell starts what runs in its background deaf to Ctrl-C, and what a test starts would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
