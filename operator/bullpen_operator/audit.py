@@ -46,7 +46,7 @@ class Audit:
         """Audit every active job of ours, taking its KubeJob out of *seen*; ids that the stalled check must not touch.
 
         BullMQ's check moves whatever has no lock. A bound attempt without a lock is being waited for, so all attempts,
-        of other installations too, are spared; but not what such an attempt has left and another worker has taken since.
+        of other installations too, are spared; but not what such an attempt has left and a worker has taken since.
         """
         spared = []
         for job_id in await self._lane.queue.active_ids():

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, Final
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
+from bullpen_operator.hearing import Spawn
 from bullpen_operator.ports import Clock, Queue, Server
 from bullpen_operator.serving import Serving
 from bullpen_protocol.bullmq import Claimed, Empty
 
 BREATH_S: Final = 0.005
-"""Between two waits that both found nothing to do, whatever the markers say."""
-
-Spawn = Callable[[Coroutine[Any, Any, None]], None]
+"""The shortest wait, whatever timers and markers say: a moment that is just not over must not make the loop spin."""
 
 
 class Claiming:
@@ -55,7 +55,7 @@ class Claiming:
             self.healthy()
             if isinstance(claim, Claimed):
                 claimed = True
-                self._spawn(serving.dispatch.start(claim.job))
+                self._spawn(functools.partial(serving.dispatch.start, claim.job))
             else:
                 await self._empty(serving, claim)
         return claimed
@@ -122,4 +122,4 @@ class Claiming:
     def _timer_s(self) -> float:
         now = self._clock.monotonic()
         moments = [moment for one in self._servings() for moment in one.moments(now)]
-        return min([max(0.0, moment - now) for moment in moments] + [self._fallback_s])
+        return min([max(BREATH_S, moment - now) for moment in moments] + [self._fallback_s])

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from bullpen_operator.model import API_GROUP, KIND, JobQueueSpec
 from bullpen_operator.jobqueue_status import JobQueueStatus
+from bullpen_operator.model import API_GROUP, KIND, JobQueueSpec
 
 PLURAL: Final = "jobqueues"
 

@@ -62,7 +62,7 @@ OK: Final = Action(Do.NOTHING)
 def owns(token: str, location: Location) -> bool:
     """Whether the job is in the hands of the attempt *token*: active, its durable fence, nobody else's lock.
 
-    A worker without a name leaves our old `pb` in a job that it claims. Should it die, that job is not the old attempt's
+    A worker without a name leaves our old `pb` in a job that it claims. Should it die, the job is not the old attempt's
     again, whose end must not be counted twice: each move of ours leaves its fence in field `bullpen`, which tells.
     """
     if not location.active or location.lock not in (None, token, location.pb) or stale(location):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import uuid
 from collections import Counter
@@ -181,7 +182,8 @@ class Engine:
         while self._clock.monotonic() < deadline:
             clean = True
             for serving in self._all():
-                clean &= await guarded(serving.drain(told)) and await guarded(serving.audit.round())
+                drain = functools.partial(serving.drain, told)
+                clean &= await guarded(drain) and await guarded(serving.audit.round)
             if clean and self._crew.idle and not any(one.lane.slots.held for one in self._all()):
                 return
             await self._clock.sleep(self._settings.drain_interval_s)

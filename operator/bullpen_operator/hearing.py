@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from bullpen_operator.seen import KubeJobSeen
 from bullpen_operator.watch import Watch
 
-Spawn = Callable[[Coroutine[Any, Any, None]], None]
+Work = Callable[[], Coroutine[Any, Any, None]]
+Spawn = Callable[[Work], None]
 
 
 class Hearing:
@@ -25,7 +27,7 @@ class Hearing:
         self._newest[token] = seen
         if token not in self._busy:
             self._busy.add(token)
-            self._spawn(self._pass_on(watch, token))
+            self._spawn(functools.partial(self._pass_on, watch, token))
 
     async def _pass_on(self, watch: Watch, token: str) -> None:
         try:

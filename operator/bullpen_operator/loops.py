@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bullpen_operator.claiming import Claiming
 from bullpen_operator.escaping import safe
 from bullpen_operator.events import EventKind
-from bullpen_operator.hearing import Hearing
+from bullpen_operator.hearing import Hearing, Work
 from bullpen_operator.ports import Clock, Launcher, LauncherUnavailableError
 from bullpen_operator.served import Backoff
 from bullpen_operator.serving import Serving
@@ -47,13 +46,13 @@ class Crew:
         """Whether no errand is under way."""
         return not self._errands
 
-    def loop(self, key: tuple[str, int], body: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def loop(self, key: tuple[str, int], body: Work) -> None:
         """Start a loop unless the one of this key runs."""
         if key not in self._loops:
             self._loops[key] = asyncio.get_running_loop().create_task(body(), name=f"bullpen {key[0]}")
 
-    def errand(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* beside the loops. What fails is redone by the audit."""
+    def errand(self, work: Work) -> None:
+        """Do *work* beside the loops. What fails is redone by the audit."""
         task = asyncio.get_running_loop().create_task(guarded(work))
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
@@ -74,10 +73,10 @@ class Crew:
         self._loops.clear()
 
 
-async def guarded(work: Coroutine[Any, Any, None]) -> bool:
-    """Await *work*; whether it went through. The operator outlives whatever one job makes of it."""
+async def guarded(work: Work) -> bool:
+    """Do *work*; whether it went through. The operator outlives whatever one job makes of it."""
     try:
-        await work
+        await work()
     except (RedisFaultError, LauncherUnavailableError) as error:
         logger.debug("left to the audit", extra={"error": safe(str(error))})
         return False
@@ -144,7 +143,7 @@ async def audit_loop(
     while True:
         serving.wake.clear()
         rest_s = interval_s
-        if await guarded(_audit(serving, first, clock)):
+        if await guarded(lambda: _audit(serving, first, clock)):
             pause.worked()
         else:
             pause.failed(clock.monotonic())
@@ -169,7 +168,7 @@ async def renew_loop(serving: Serving, clock: Clock) -> None:
     """Renew the locks of one JobQueue's unbound attempts."""
     while True:
         await clock.sleep(serving.renewal.interval_s)
-        await guarded(serving.renewal.round())
+        await guarded(serving.renewal.round)
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:

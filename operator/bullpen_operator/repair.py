@@ -73,7 +73,8 @@ class Repair:
             location = await self._lane.queue.location(attempt.job_id)
             action = self._decide(attempt, location, seen)
             if action.drift and not self._under_way(action, attempt):
-                self._lane.tell(EventKind.DRIFT, attempt, code=action.drift)
+                if not self._lane.closing:  # then it is we who make the difference
+                    self._lane.tell(EventKind.DRIFT, attempt, code=action.drift)
                 await self._act(action, attempt, location, seen)
         elif action.do is Do.HOLD:
             await self._act(action, attempt, location, seen)

@@ -303,7 +303,8 @@ class QueueContract:
             await self._stall(rig)
             claim = await rig.queue.claim(token, LOCK_MS)
             assert isinstance(claim, Claimed)
-        assert claim.job.defa == "job stalled more than allowable limit"
+            job = claim.job
+        assert job.defa == "job stalled more than allowable limit"
 
     async def test_the_check_runs_once_per_interval(self, rig: QueueRig) -> None:
         job = await rig.claimed("t1")
@@ -359,5 +360,6 @@ class QueueContract:
         if move == "complete":
             return await queue.complete(job, token, "1")
         if move == "give back":
-            return await queue.give_back(job, token, 1_000)
+            await queue.give_back(job, token, 1_000)
+            return None
         return await queue.fail(job, token, "boom", "")

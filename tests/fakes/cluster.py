@@ -9,7 +9,7 @@ from datetime import datetime
 
 from bullpen_operator.model import JobType
 from bullpen_operator.naming import kube_job_name
-from bullpen_operator.ports import LauncherUnavailableError, LaunchError
+from bullpen_operator.ports import LaunchError, LauncherUnavailableError
 from bullpen_operator.seen import Attempt, Condition, KubeJobSeen, PodPhase, PodSeen, Terminated
 
 

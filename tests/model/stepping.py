@@ -51,9 +51,7 @@ class SteppedQueue(MemoryQueue):
 class Process:
     """A coroutine under way; `owner` dies with all of its processes."""
 
-    def __init__(
-        self, work: Coroutine[Any, Any, None], owner: object, *, sleepy: bool = False, began: int = 0
-    ) -> None:
+    def __init__(self, work: Coroutine[Any, Any, None], owner: object, *, sleepy: bool = False, began: int = 0) -> None:
         self._work = work
         self.owner = owner
         self.sleepy = sleepy

@@ -325,7 +325,7 @@ class World:
         self._snapshot = (self.now_ms, copy.deepcopy((self.redis.keys, self.redis.expires, self.redis.events)))
 
     def fail_over(self) -> bool:
-        """The replica takes over: writes of the last seconds are lost. Two pods may write until W is over (documented)."""
+        """The replica takes over: the last writes are lost. Two pods may write until W is over (documented)."""
         if self._snapshot is None or self.now_ms - self._snapshot[0] > 5000:
             return False
         self.redis.keys, self.redis.expires, self.redis.events = self._snapshot[1]

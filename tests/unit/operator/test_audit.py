@@ -9,7 +9,7 @@ from bullpen_operator.ports import LauncherUnavailableError
 from bullpen_operator.slots import Stage
 from bullpen_protocol.assignment import RunnerOutcome, TerminationMessage
 from fakes.cluster import FakeKubeJob
-from fakes.operators import P, Desk, a_spec
+from fakes.operators import Desk, P, a_spec
 
 DONE = TerminationMessage(RunnerOutcome.COMPLETED, value=1, has_value=True).to_text()
 

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from bullpen_operator.crd import crd, structural
-from bullpen_operator.model import JobQueueSpec
 from bullpen_operator.jobqueue_status import condition, keep_times
+from bullpen_operator.model import JobQueueSpec
 
 FILE = Path(__file__).resolve().parents[3] / "charts" / "bullpen" / "crds" / "jobqueues.bullpen.dev.yaml"
 

@@ -23,7 +23,8 @@ LIVE, GONE = "lock", None
 def job(pb: str | None, lock: str | None = LIVE, **fields: Any) -> Location:
     """An active job; LIVE: its lock holds the value of pb."""
     held = pb if lock == LIVE else lock
-    return Location(**{"job_id": "7", "exists": True, "active": True, "lock": held, "lock_ms": 1, "pb": pb} | fields)
+    facts: dict[str, Any] = {"job_id": "7", "exists": True, "active": True, "lock": held, "lock_ms": 1, "pb": pb}
+    return Location(**facts | fields)
 
 
 def at(*, absent: float = 0.0, astray: float = 0.0) -> Moment:

@@ -8,7 +8,7 @@ from bullpen_operator.events import EventKind
 from bullpen_operator.ports import ConfigurationFaultError, LaunchError
 from bullpen_operator.slots import Stage
 from bullpen_protocol.bullmq import Job, RedisAwayError
-from fakes.operators import P, Desk, a_spec
+from fakes.operators import Desk, P, a_spec
 
 
 async def test_a_job_is_claimed_under_a_token_of_the_installation_and_launched() -> None:

@@ -11,7 +11,7 @@ from bullpen_operator.seen import Attempt
 from bullpen_operator.settle import LONGEST_DELAY_MS, GiveBacks, capped, delay_ms
 from bullpen_protocol.bullmq import Job, QueueError
 from fakes.cluster import FakeKubeJob
-from fakes.operators import P, Desk
+from fakes.operators import Desk, P
 from fakes.sights import an_attempt
 
 COMPLETED = Outcome(Verdict.COMPLETED, "completed", "completed", value_json='{"a":1}')
@@ -130,7 +130,7 @@ async def test_settling_a_pod_can_t_hit_another_one() -> None:
 
 async def test_a_job_that_binds_after_it_was_read_is_left_alone() -> None:
     desk = Desk()
-    job, kube_job, pod = await desk.launched()
+    job, kube_job, _ = await desk.launched()
     load = desk.queue.load
 
     async def load_late(job_id: str) -> Job | None:
@@ -173,7 +173,7 @@ async def test_an_unknown_refusal_is_not_swallowed() -> None:
     async def refuse(*_: object, **__: object) -> None:
         raise QueueError(-77, "1")
 
-    desk.queue.give_back = refuse  # type: ignore[method-assign,assignment]
+    desk.queue.give_back = refuse  # type: ignore[method-assign]
     with pytest.raises(QueueError):
         await settled(desk, kube_job, DISRUPTED)
 

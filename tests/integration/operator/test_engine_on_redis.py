@@ -1,0 +1,97 @@
+"""The engine on a real Redis: its blocking wait wakes it, and an outage of Redis costs nothing but time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pytest
+
+from bullpen_operator.clock import SystemClock
+from bullpen_operator.engine import Engine, EngineSettings, Served
+from bullpen_operator.events import Event, EventKind
+from bullpen_operator.server import RedisServer as Server
+from bullpen_protocol.bullmq import AsyncQueue, connect_async
+from fakes.cluster import FakeCluster
+from fakes.operators import a_spec
+from servers.redis import RedisServer, redis_server
+
+PATIENCE_S: Final = 20.0
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with redis_server(options={"appendonly": "yes", "appendfsync": "always"}) as server:
+        yield server
+
+
+@dataclass
+class House:
+    """An engine with two JobQueues on one Redis."""
+
+    server: Server
+    client: Any
+    cluster: FakeCluster = field(default_factory=lambda: FakeCluster(SystemClock().now))
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.engine = Engine(report=self.events.append, settings=EngineSettings(audit_interval_s=1.0))
+        for name in ("a", "b"):
+            self.engine.put(Served(f"ns/{name}", a_spec(queue=name), f"inst{name}", self.server, self.cluster))
+
+    def queue(self, name: str) -> AsyncQueue:
+        return AsyncQueue(self.client, name)
+
+    def launched(self, queue: str) -> list[str]:
+        return [one.attempt.job_id for one in self.cluster.kube_jobs.values() if one.attempt.queue == queue]
+
+    def told(self, kind: EventKind) -> int:
+        return len({event.sentence for event in self.events if event.kind is kind})
+
+
+@pytest.fixture
+async def house(redis: RedisServer) -> AsyncIterator[House]:
+    server, client = Server(redis.unix_url), connect_async(redis.unix_url)
+    house = House(server, client)
+    running = asyncio.create_task(house.engine.run())
+    yield house
+    await house.engine.stop()
+    await running
+    await server.close()
+    await client.aclose()
+
+
+async def until(holds: Callable[[], Any]) -> float:
+    began = time.monotonic()
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():
+            await asyncio.sleep(0.005)
+    return time.monotonic() - began
+
+
+async def test_a_marker_of_any_queue_wakes_the_one_wait(house: House) -> None:
+    await asyncio.sleep(0.5)
+    for name in ("b", "a"):
+        await house.queue(name).add("resize", "{}")
+        assert await until(lambda name=name: house.launched(name)) < 5.0  # type: ignore[misc]
+
+
+async def test_a_delayed_job_is_launched_when_it_is_due(house: House) -> None:
+    await house.queue("a").add("resize", "{}", {"delay": 600})
+    assert await until(lambda: house.launched("a")) < 9.0
+
+
+async def test_an_outage_of_redis_is_survived(house: House, redis: RedisServer) -> None:
+    await house.queue("a").add("resize", "{}")
+    await until(lambda: house.launched("a"))
+    redis.kill()
+    await until(lambda: house.told(EventKind.AWAY))
+    redis.start()
+    await until(lambda: house.told(EventKind.BACK))
+    await house.queue("b").add("resize", "{}")
+    await until(lambda: house.launched("b"))
+    assert house.launched("a") == ["1"]
+    assert not [event for event in house.events if event.kind is EventKind.DRIFT]

@@ -1,0 +1,554 @@
+"""The engine as its hosts use it, in virtual time: wake-ups, timers, outages, changes of the JobQueues, the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from bullpen_operator.engine import Engine, EngineSettings, QueueStatus, Served
+from bullpen_operator.events import Event, EventKind
+from bullpen_operator.model import JobQueueSpec
+from bullpen_operator.ports import ConfigurationFaultError, LauncherUnavailableError
+from bullpen_operator.seen import KubeJobSeen
+from bullpen_protocol.assignment import RunnerOutcome, TerminationMessage
+from fakes.cluster import FakeCluster, FakeKubeJob
+from fakes.memory_redis import MemoryQueue
+from fakes.operators import a_spec
+from fakes.virtual import LoopClock, VirtualServer, at_once, cancelled, run, until
+
+DONE = TerminationMessage(RunnerOutcome.COMPLETED, value=1, has_value=True).to_text()
+
+
+class House:
+    """An engine, its one Redis and its one cluster."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = LoopClock()
+        self.server = VirtualServer()
+        self.cluster = FakeCluster(self.clock.now)
+        self.events: list[Event] = []
+        self.stopped = False
+        self.engine = Engine(report=self.events.append, settings=EngineSettings(**settings), clock=self.clock)
+
+    def serve(self, name: str = "ns/q", **spec: Any) -> JobQueueSpec:
+        described = a_spec(**spec)
+        self.engine.put(Served(name, described, f"inst-{name}", self.server, self.cluster))
+        return described
+
+    def queue(self, name: str = "q") -> MemoryQueue:
+        return self.server.queue(name, "bull")
+
+    async def add(self, name: str = "resize", queue: str = "q", **opts: Any) -> str:
+        return await self.queue(queue).add(name, "{}", opts)
+
+    async def state(self, job_id: str) -> str:
+        return await self.queue().state(job_id)
+
+    def told(self, kind: EventKind) -> list[Event]:
+        return [event for event in self.events if event.kind is kind]
+
+    @property
+    def kube_jobs(self) -> list[FakeKubeJob]:
+        return list(self.cluster.kube_jobs.values())
+
+    async def status(self) -> QueueStatus:
+        (status,) = await self.engine.status()
+        return status
+
+    async def start(self, kube_job: FakeKubeJob) -> None:
+        """Its pod starts and binds."""
+        pod = kube_job.pods[0]
+        pod.start()
+        self.cluster.tell(kube_job)
+        attempt = kube_job.attempt
+        await self.queue().hold(attempt.job_id, attempt.token, f"{attempt.token}#{pod.uid}", 40_000)
+
+    async def complete(self, kube_job: FakeKubeJob) -> None:
+        """Its runner completes the job and exits."""
+        await self.start(kube_job)
+        job = await self.queue().load(kube_job.attempt.job_id)
+        assert job is not None
+        await self.queue().complete(job, job.pb or "", "1")
+        kube_job.pods[0].end(0, message=DONE)
+        self.cluster.tell(kube_job)
+
+
+@asynccontextmanager
+async def running(house: House) -> AsyncIterator[House]:
+    task = asyncio.create_task(house.engine.run())
+    try:
+        yield house
+        assert house.stopped or not task.done(), "the engine ended by itself"
+    finally:
+        await cancelled(task)
+
+
+def virtual(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Run the test in virtual time."""
+
+    def in_virtual_time() -> None:
+        run(test)
+
+    in_virtual_time.__name__ = test.__name__
+    return in_virtual_time
+
+
+@virtual
+async def test_a_job_is_claimed_and_launched_as_soon_as_it_is_added() -> None:
+    house = House()
+    house.serve()
+    async with running(house):
+        await asyncio.sleep(25)
+        await house.add()
+        assert await until(lambda: house.kube_jobs, 1) < 0.05
+
+
+@virtual
+async def test_a_job_runs_through_and_leaves_its_slot() -> None:
+    house = House()
+    house.serve()
+    async with running(house):
+        job_id = await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await house.complete(house.kube_jobs[0])
+        await until(lambda: house.kube_jobs[0].recorded, 1)
+        assert await house.state(job_id) == "completed"
+        status = await house.status()
+        assert (status.pending, status.running, status.attempts) == (0, 0, ())
+        assert status.counts["completed"] == 1
+        assert status.settled == {"completed": 1}
+        kinds = [event.kind for event in house.events]
+        assert kinds == [EventKind.CLAIMED, EventKind.LAUNCHED, EventKind.STARTED, EventKind.ENDED]
+
+
+@virtual
+async def test_a_freed_slot_is_used_at_once() -> None:
+    house = House()
+    house.serve(concurrency=1)
+    async with running(house):
+        for _ in range(3):
+            await house.add()
+        for number in range(1, 4):
+            await until(lambda number=number: len(house.kube_jobs) == number, 1)  # type: ignore[misc]
+            await asyncio.sleep(3)
+            assert len(house.kube_jobs) == number
+            await house.complete(house.kube_jobs[-1])
+
+
+@virtual
+async def test_a_queue_that_regained_room_is_waited_on_again() -> None:
+    house = House()
+    house.serve(concurrency=1)
+    async with running(house):
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await asyncio.sleep(5)
+        await house.complete(house.kube_jobs[0])
+        await asyncio.sleep(3)
+        await house.add()
+        assert await until(lambda: len(house.kube_jobs) == 2, 1) < 0.05
+
+
+@virtual
+async def test_a_lost_wake_up_costs_at_most_ten_seconds() -> None:
+    house = House()
+    house.serve()
+    async with running(house):
+        await asyncio.sleep(1)
+        house.server.lose_wakeups = True
+        await house.add()
+        assert 1 < await until(lambda: house.kube_jobs, 11) <= 10.1
+
+
+@virtual
+async def test_an_idle_queue_costs_one_empty_claim_per_ten_seconds_and_one_place_in_the_wait() -> None:
+    house = House()
+    for number in range(5):
+        house.serve(f"ns/q{number}", queue=f"q{number}")
+    async with running(house):
+        await asyncio.sleep(5)
+        house.server.asked.clear()
+        house.server.waits.clear()
+        await asyncio.sleep(100)
+        assert 45 <= house.server.asked.count("moveToActive-11") <= 55
+        assert set(house.server.waits) == {5}
+        assert len(house.server.waits) <= 55
+
+
+@virtual
+async def test_a_full_queue_is_not_waited_on() -> None:
+    house = House()
+    house.serve("ns/q", concurrency=1)
+    house.serve("ns/other", queue="other")
+    async with running(house):
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await asyncio.sleep(25)
+        assert house.server.waits[-1] == 1
+
+
+@virtual
+async def test_queues_are_served_in_turns() -> None:
+    house = House()
+    for name in ("a", "b"):
+        house.serve(f"ns/{name}", queue=name, concurrency=10)
+        for _ in range(4):
+            await house.add(queue=name)
+    async with running(house):
+        await until(lambda: len(house.kube_jobs) == 8, 1)
+        order = [kube_job.attempt.queue for kube_job in house.kube_jobs]
+        assert set(order[:2]) == set(order[2:4]) == {"a", "b"}
+
+
+@virtual
+async def test_a_delayed_job_is_claimed_when_it_is_due() -> None:
+    house = House()
+    house.serve()
+    async with running(house):
+        await asyncio.sleep(2)
+        await house.add(delay=4_000)
+        assert 3.9 < await until(lambda: house.kube_jobs, 10) < 4.2
+
+
+@virtual
+async def test_a_rate_limit_is_waited_for_and_not_asked_about() -> None:
+    house = House()
+    house.serve(rateLimit={"max": 1, "duration": "7s"}, concurrency=5)
+    async with running(house):
+        await house.add()
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        house.server.asked.clear()
+        assert 6.5 < await until(lambda: len(house.kube_jobs) == 2, 10) < 7.5
+        assert house.server.asked.count("moveToActive-11") <= 4
+
+
+@virtual
+async def test_nothing_is_claimed_before_the_first_complete_audit() -> None:
+    house = House()
+    house.serve()
+    await house.add()
+    house.cluster.fails.add("list")
+    async with running(house):
+        await asyncio.sleep(20)
+        assert house.kube_jobs == []
+        assert (await house.status()).audited_at is None
+        house.cluster.fails.clear()
+        await until(lambda: house.kube_jobs, 31)
+        assert (await house.status()).audited_at is not None
+
+
+@virtual
+async def test_what_an_operator_before_left_behind_is_taken_over() -> None:
+    house = House()
+    house.serve(concurrency=1)
+    await house.add()
+    await house.add()
+    await house.queue().claim("bullpen/inst-ns/q/left", 40_000)
+    async with running(house):
+        await until(lambda: house.kube_jobs, 1)
+        await asyncio.sleep(30)
+        (kube_job,) = house.kube_jobs
+        assert kube_job.attempt.token == "bullpen/inst-ns/q/left"
+        await house.complete(kube_job)
+        await until(lambda: len(house.kube_jobs) == 2, 1)
+
+
+@virtual
+async def test_redis_away_is_told_once_and_what_was_left_is_repaired_when_it_is_back() -> None:
+    house = House()
+    house.serve()
+    async with running(house):
+        await asyncio.sleep(3)
+        house.server.away = True
+        await asyncio.sleep(30)
+        house.server.away = False
+        await house.add()
+        await house.queue().claim("bullpen/inst-ns/q/unheard", 40_000)
+        await until(lambda: house.kube_jobs, 6)
+        assert [event.code for event in house.told(EventKind.AWAY)] == ["redis"]
+        assert [event.code for event in house.told(EventKind.BACK)] == ["redis"]
+        assert [event.code for event in house.told(EventKind.DRIFT)] == ["not-launched"]
+
+
+@virtual
+async def test_an_end_that_came_while_redis_was_away_is_settled_when_it_is_back() -> None:
+    house = House()
+    house.serve()
+    async with running(house):
+        job_id = await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await house.start(house.kube_jobs[0])
+        house.server.away = True
+        house.kube_jobs[0].pods[0].end(3)
+        house.cluster.tell(house.kube_jobs[0])
+        await asyncio.sleep(10)
+        house.server.away = False
+        await until(lambda: house.kube_jobs[0].recorded, 10)
+        assert await house.state(job_id) == "failed"
+
+
+@virtual
+async def test_a_launcher_away_stops_claiming_and_what_was_claimed_is_launched_later() -> None:
+    house = House()
+    house.serve()
+    house.cluster.fails.add("launch")
+    async with running(house):
+        for _ in range(5):
+            await house.add()
+        await asyncio.sleep(40)
+        active = await house.queue().active_ids()
+        assert len(active) <= 3
+        assert (await house.status()).degraded
+        house.cluster.fails.clear()
+        await until(lambda: len(house.kube_jobs) == 3, 31)
+        assert [event.code for event in house.told(EventKind.AWAY)] == ["launcher"]
+        assert (await house.status()).degraded == ""
+
+
+@virtual
+async def test_a_pending_attempt_keeps_its_lock_for_as_long_as_it_takes() -> None:
+    house = House()
+    house.serve(jobTypes=[{"name": "resize", "startTimeout": "1h"}])
+    async with running(house):
+        job_id = await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await asyncio.sleep(600)
+        assert (await house.queue().location(job_id)).lock
+        assert house.told(EventKind.DRIFT) == []
+
+
+@virtual
+async def test_a_refused_spec_is_probed_ever_more_rarely_until_it_is_mended() -> None:
+    house = House()
+    house.serve(jobTypes=[{"name": "resize"}, {"name": "thumb"}])
+    house.cluster.refusal = ConfigurationFaultError("no image")
+    for _ in range(4):
+        await house.add()
+    async with running(house):
+        await asyncio.sleep(100)
+        tries = len(house.cluster.launches)
+        assert tries <= 3 + 4, "at first as many as there is room for, then probes after 10, 20 and 40 s"
+        assert (await house.status()).degraded == "job type 'resize': no image"
+        house.cluster.refusal = None
+        await until(lambda: house.kube_jobs, 81)
+        await house.complete(house.kube_jobs[0])
+        await until(lambda: len(house.kube_jobs) > 1, 20)
+        assert (await house.status()).degraded == ""
+        assert [event.kind for event in house.events if event.code == "breaker"] == [
+            EventKind.DEGRADED, EventKind.RECOVERED,
+        ]  # fmt: skip
+
+
+@virtual
+async def test_a_changed_spec_holds_at_once_and_leaves_running_attempts_alone() -> None:
+    house = House()
+    house.serve(concurrency=1)
+    async with running(house):
+        for _ in range(3):
+            await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await asyncio.sleep(5)
+        house.serve(concurrency=2)
+        await until(lambda: len(house.kube_jobs) == 2, 0.1)
+        house.serve(concurrency=1, suspend=True)
+        await asyncio.sleep(200)
+        assert house.cluster.deleted == []
+        assert len(house.kube_jobs) == 2
+        house.serve(concurrency=3)
+        await until(lambda: len(house.kube_jobs) == 3, 0.1)
+
+
+@virtual
+async def test_a_removed_job_queue_claims_no_more_and_is_forgotten_when_its_attempts_have_ended() -> None:
+    house = House()
+    house.serve(concurrency=1)
+    async with running(house):
+        job_id = await house.add()
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await house.start(house.kube_jobs[0])
+        house.engine.remove("ns/q")
+        await asyncio.sleep(100)
+        (status,) = await house.engine.status()
+        assert status.leaving
+        assert house.cluster.deleted == []
+        await house.complete(house.kube_jobs[0])
+        await asyncio.sleep(5)
+        assert await house.engine.status() == ()
+        assert await house.state(job_id) == "completed"
+        assert len(house.kube_jobs) == 1
+        house.server.asked.clear()
+        await asyncio.sleep(100)
+        assert house.server.asked == []
+
+
+@virtual
+async def test_a_job_queue_that_moves_to_another_queue_keeps_what_runs() -> None:
+    house = House()
+    house.serve()
+    async with running(house):
+        job_id = await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await house.start(house.kube_jobs[0])
+        house.serve(queue="new")
+        await house.add(queue="new")
+        await until(lambda: len(house.kube_jobs) == 2, 1)
+        await asyncio.sleep(200)
+        assert house.cluster.deleted == []
+        await house.complete(house.kube_jobs[0])
+        await asyncio.sleep(5)
+        assert await house.state(job_id) == "completed"
+        assert [status.queue for status in await house.engine.status()] == ["new"]
+
+
+@virtual
+async def test_a_drain_gives_running_attempts_back_and_spends_no_attempt() -> None:
+    house = House()
+    house.serve()
+
+    def told_to_end(kube_job: FakeKubeJob) -> None:
+        if kube_job.pods[0].started:
+            kube_job.pods[0].end(143)
+            house.cluster.tell(kube_job)
+
+    house.cluster.on_delete = told_to_end
+    async with running(house):
+        for _ in range(3):
+            await house.add(attempts=1)
+        await until(lambda: len(house.kube_jobs) == 3, 1)
+        await house.start(house.kube_jobs[0])
+        house.stopped = True
+        await at_once(house.engine.stop(drain=True), 10)
+        assert house.told(EventKind.DRIFT) == []
+        for job_id in ("1", "2", "3"):
+            assert await house.state(job_id) == "delayed"
+            assert "atm" not in house.server.redis.hash(f"bull:q:{job_id}")
+        assert len(house.told(EventKind.GIVEN_BACK)) == 3
+
+
+@virtual
+async def test_a_drain_ends_when_its_time_is_over() -> None:
+    house = House(drain_timeout_s=20.0)
+    house.serve()
+    task = asyncio.create_task(house.engine.run())
+    await house.add()
+    await until(lambda: house.kube_jobs, 1)
+    await house.start(house.kube_jobs[0])
+    began = house.clock.monotonic()
+    await house.engine.stop(drain=True)
+    assert 19 <= house.clock.monotonic() - began <= 22
+    assert task.done()
+
+
+@virtual
+async def test_stopping_without_a_drain_leaves_everything_to_the_next_engine() -> None:
+    house = House()
+    house.serve()
+    task = asyncio.create_task(house.engine.run())
+    job_id = await house.add()
+    await until(lambda: house.kube_jobs, 1)
+    await house.start(house.kube_jobs[0])
+    await house.engine.stop()
+    assert task.done()
+    assert house.cluster.deleted == []
+    assert await house.state(job_id) == "active"
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("bullpen")]
+
+
+@virtual
+async def test_an_engine_that_never_ran_can_be_stopped() -> None:
+    house = House()
+    house.serve()
+    await house.engine.stop(drain=True)
+    house.engine.remove("ns/q")
+    house.engine.remove("nobody")
+
+
+@virtual
+async def test_a_watch_that_breaks_is_taken_up_again() -> None:
+    house = House()
+    house.serve()
+    changes = house.cluster.changes
+
+    async def broken_changes() -> AsyncIterator[KubeJobSeen]:
+        house.cluster.changes = changes  # type: ignore[method-assign]
+        raise LauncherUnavailableError("watch broke")
+        yield
+
+    house.cluster.changes = broken_changes  # type: ignore[method-assign]
+    async with running(house):
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await asyncio.sleep(3)
+        await house.complete(house.kube_jobs[0])
+        await until(lambda: house.kube_jobs[0].recorded, 1)
+
+
+@virtual
+async def test_an_unexpected_error_over_one_job_does_not_stop_the_others() -> None:
+    house = House()
+    house.serve(concurrency=10)
+    load = house.queue().load
+
+    async def choke(job_id: str) -> Any:
+        if job_id == "1":
+            raise RuntimeError("a bug")
+        return await load(job_id)
+
+    house.queue().load = choke  # type: ignore[method-assign]
+    house.cluster.refusal = ConfigurationFaultError("no")
+    async with running(house):
+        await house.add()
+        await until(lambda: house.cluster.launches, 1)
+        house.cluster.refusal = None
+        await house.add()
+        await until(lambda: any(one.attempt.job_id == "2" for one in house.kube_jobs), 70)
+
+
+@virtual
+async def test_the_status_shows_attempts_oldest_first_with_stage_and_reason() -> None:
+    house = House()
+    house.serve(concurrency=5)
+    async with running(house):
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await asyncio.sleep(10)
+        await house.add(name="resize")
+        await until(lambda: len(house.kube_jobs) == 2, 1)
+        await house.start(house.kube_jobs[0])
+        house.kube_jobs[1].suspended = True
+        house.cluster.tell(house.kube_jobs[1])
+        await asyncio.sleep(1)
+        status = await house.status()
+        assert (status.pending, status.running, status.concurrency) == (1, 1, 5)
+        first, second = status.attempts
+        assert (first.job_id, first.stage) == ("1", "running")
+        assert 11 <= first.age_s <= 12
+        assert (second.job_id, second.stage) == ("2", "pending")
+        assert second.waiting == "its KubeJob is suspended, to be released by whoever suspended it"
+        house.server.away = True
+        assert (await house.status()).counts == {}
+
+
+@pytest.mark.parametrize("secret", ["hunter2"])
+def test_one_line_is_logged_per_transition_and_never_a_payload(secret: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        house = House()
+        house.serve()
+        async with running(house):
+            await house.queue().add("resize", f'{{"password": "{secret}"}}', {})
+            await until(lambda: house.kube_jobs, 1)
+            await house.complete(house.kube_jobs[0])
+            await until(lambda: house.kube_jobs[0].recorded, 1)
+
+    with caplog.at_level("INFO", logger="bullpen_operator"):
+        run(main)
+    lines = [record for record in caplog.records if record.levelname in ("INFO", "WARNING")]
+    assert [record.getMessage() for record in lines] == ["claimed", "launched", "started", "ended"]
+    assert all(record.__dict__["job_id"] == "1" for record in lines)
+    assert secret not in repr([record.__dict__ for record in caplog.records])
