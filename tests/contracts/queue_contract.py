@@ -71,13 +71,14 @@ class QueueContract:
         assert [entry["event"] for entry in await rig.told(job.id)] == ["added", "waiting", "active"]
 
     async def test_jobs_are_claimed_in_order_and_prioritized_ones_last(self, rig: QueueRig) -> None:
-        for name, opts in [
+        added: list[tuple[str, dict[str, Any]]] = [
             ("p2", {"priority": 2}),
             ("a", {}),
             ("p1", {"priority": 1}),
             ("b", {}),
             ("l", {"lifo": True}),
-        ]:
+        ]
+        for name, opts in added:
             await rig.queue.add(name, "{}", opts)
         names = []
         for number in range(5):

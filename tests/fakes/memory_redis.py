@@ -5,9 +5,10 @@ Contract tests (tests/contracts) run the same suite on it and on a real server.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from bullpen_operator.ports import Queue
 from bullpen_protocol.bullmq import AsyncQueue
 from bullpen_protocol.bullmq.steps import Batch, Command, Script, Step
 
@@ -180,10 +181,13 @@ class MemoryServer:
     def queue(self, name: str, prefix: str) -> MemoryQueue:
         return self.queues.setdefault((prefix, name), MemoryQueue(self.redis, name, prefix))
 
-    def popped(self, queues: Iterable[MemoryQueue]) -> MemoryQueue | None:
+    async def wait_any(self, queues: Sequence[Queue], timeout_s: float) -> Queue | None:
+        raise AssertionError("use cases do not wait; the engine does, over a server whose time passes")
+
+    def popped(self, queues: Sequence[Queue]) -> Queue | None:
         """BZPOPMIN without the wait."""
         for queue in queues:
-            marker = self.redis.zset(queue.keys.marker)
+            marker = self.redis.zset(cast("MemoryQueue", queue).keys.marker)
             if marker:
                 del marker[min(marker, key=lambda member: marker[member])]
                 return queue

@@ -57,5 +57,5 @@ def kube_job(
     """A KubeJob made *age_s* ago; *failed*: reason of its conditions FailureTarget and Failed."""
     conditions = (Condition("FailureTarget", failed), Condition("Failed", failed)) if failed else ()
     created = NOW - timedelta(seconds=age_s)
-    defaults = {"attempt": attempt or an_attempt(), "created_at": created, "conditions": conditions, "pods": pods}
-    return KubeJobSeen(name="bp-1", **defaults | fields)
+    defaults: dict[str, Any] = {"attempt": attempt or an_attempt(), "created_at": created, "pods": pods}
+    return KubeJobSeen(name="bp-1", conditions=conditions, **defaults | fields)

@@ -109,7 +109,7 @@ class VirtualServer(MemoryServer):
         while asyncio.get_running_loop().time() < deadline:
             if self.away:
                 raise RedisAwayError("connection refused")
-            found = self.popped(queues)  # type: ignore[arg-type]
+            found = self.popped(queues)
             if found is not None and not self.lose_wakeups:
                 return found
             await asyncio.sleep(0.01)

@@ -86,7 +86,8 @@ class Days:
         process = self.random.choice(living)
         self._up_to_its_write(process)
         pod = process.owner.pod  # type: ignore[attr-defined]
-        self.random.choice([self.world.lose_node, self.world.vanish, lambda _: None])(pod)
+        fates: list[Callable[[FakePod], object]] = [self.world.lose_node, self.world.vanish, lambda _: None]
+        self.random.choice(fates)(pod)
         process.sleepy = True
         for _ in range(self.random.randrange(1, 5)):
             self.random.choice([self.wait, self.wait, self.world.stalled_check])()
@@ -171,17 +172,16 @@ class Days:
         if found is None:
             return
         kube_job, pod = found
-        self.random.choice(
-            [
-                lambda: self.world.evict(pod, grace=True),
-                lambda: self.world.evict(pod, grace=False),
-                lambda: self.world.lose_node(pod),
-                lambda: self.world.lose_node(pod),
-                lambda: self.world.return_node(pod),
-                lambda: self.world.vanish(pod),
-                lambda: self.world.schedule(kube_job),
-            ]
-        )()
+        disturbances: list[Callable[[], object]] = [
+            lambda: self.world.evict(pod, grace=True),
+            lambda: self.world.evict(pod, grace=False),
+            lambda: self.world.lose_node(pod),
+            lambda: self.world.lose_node(pod),
+            lambda: self.world.return_node(pod),
+            lambda: self.world.vanish(pod),
+            lambda: self.world.schedule(kube_job),
+        ]
+        self.random.choice(disturbances)()
 
     def crash(self) -> None:
         self.world.crash(self.random.randrange(2))

@@ -36,11 +36,25 @@ class House:
     client: Any
     cluster: FakeCluster = field(default_factory=lambda: FakeCluster(SystemClock().now))
     events: list[Event] = field(default_factory=list)
+    reported: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.engine = Engine(report=self.events.append, settings=EngineSettings(audit_interval_s=1.0))
+        self.engine = Engine(report=self.hear, settings=EngineSettings(audit_interval_s=1.0))
         for name in ("a", "b"):
             self.engine.put(Served(f"ns/{name}", a_spec(queue=name), f"inst{name}", self.server, self.cluster))
+
+    def hear(self, event: Event) -> None:
+        self.events.append(event)
+        self.reported.set()
+
+    async def until(self, holds: Callable[[], Any]) -> float:
+        """Wait for a report after which *holds*; returns the seconds it took."""
+        began = time.monotonic()
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds():
+                self.reported.clear()
+                await self.reported.wait()
+        return time.monotonic() - began
 
     def queue(self, name: str) -> AsyncQueue:
         return AsyncQueue(self.client, name)
@@ -64,34 +78,26 @@ async def house(redis: RedisServer) -> AsyncIterator[House]:
     await client.aclose()
 
 
-async def until(holds: Callable[[], Any]) -> float:
-    began = time.monotonic()
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():
-            await asyncio.sleep(0.005)
-    return time.monotonic() - began
-
-
 async def test_a_marker_of_any_queue_wakes_the_one_wait(house: House) -> None:
     await asyncio.sleep(0.5)
     for name in ("b", "a"):
         await house.queue(name).add("resize", "{}")
-        assert await until(lambda name=name: house.launched(name)) < 5.0  # type: ignore[misc]
+        assert await house.until(lambda name=name: house.launched(name)) < 5.0  # type: ignore[misc]
 
 
 async def test_a_delayed_job_is_launched_when_it_is_due(house: House) -> None:
     await house.queue("a").add("resize", "{}", {"delay": 600})
-    assert await until(lambda: house.launched("a")) < 9.0
+    assert await house.until(lambda: house.launched("a")) < 9.0
 
 
 async def test_an_outage_of_redis_is_survived(house: House, redis: RedisServer) -> None:
     await house.queue("a").add("resize", "{}")
-    await until(lambda: house.launched("a"))
+    await house.until(lambda: house.launched("a"))
     redis.kill()
-    await until(lambda: house.told(EventKind.AWAY))
+    await house.until(lambda: house.told(EventKind.AWAY))
     redis.start()
-    await until(lambda: house.told(EventKind.BACK))
+    await house.until(lambda: house.told(EventKind.BACK))
     await house.queue("b").add("resize", "{}")
-    await until(lambda: house.launched("b"))
+    await house.until(lambda: house.launched("b"))
     assert house.launched("a") == ["1"]
     assert not [event for event in house.events if event.kind is EventKind.DRIFT]
