@@ -39,10 +39,12 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Quads:
-    """Results. All triples of `replaces` go and `quads` come in one update: twice leaves the same graph."""
+    """Results. All of `replaces` and `findings` goes and `quads` come in one update: twice leaves the same graph."""
 
     quads: Sequence[ox.Quad]
     replaces: Sequence[Resource] = ()
+    findings: Sequence[Resource] = ()
+    """What this job found: each is replaced like the others."""
 
 
 @dataclass(frozen=True, slots=True)

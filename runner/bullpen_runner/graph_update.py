@@ -98,7 +98,7 @@ def prepare(write: Quads | UpdateText) -> PreparedWrite:
     """
     if isinstance(write, UpdateText):
         return PreparedWrite((_utf8(write.text),))
-    deletes = [to_ascii(delete_resource(resource)) for resource in dict.fromkeys(write.replaces)]
+    deletes = [to_ascii(delete_resource(resource)) for resource in dict.fromkeys((*write.replaces, *write.findings))]
     blocks = (b" ;\n".join(block) for block in _chunks(deletes, BLOCK_DELETES))
     return PreparedWrite(tuple(blocks), tuple(_parts(write.quads)))
 

@@ -28,6 +28,7 @@ def test_a_write_is_one_update_of_deletes_and_inserts() -> None:
         "<urn:a> <urn:p> <urn:a> .\n\n}"
     )
     assert prepare(Quads(quads, [resource, resource])).one_body().decode() == expected
+    assert prepare(Quads(quads, findings=[resource])).one_body().decode() == expected
 
 
 def test_the_delete_walks_from_the_resource_and_never_over_the_graph() -> None:
