@@ -25,6 +25,8 @@ logger = logging.getLogger("bullpen.local")
 LOOK_S: Final = 0.5
 """Between two looks at the queues, for the table and for --exit-when-idle."""
 USAGE_ERROR: Final = 2
+INTERRUPTED: Final = 130
+"""As a shell says it of a command that ended by SIGINT."""
 _REFUSALS: Final = (
     ManifestError, RedisUnavailableError, ServerUrlError, StateError, StoreUnusableError, UnfitRedisError,
 )  # fmt: skip
@@ -110,6 +112,9 @@ def local(  # noqa: PLR0913 - options of a command line
         for sentence in str(error).splitlines():
             print(f"bullpen local: {sentence}", file=sys.stderr)
         raise typer.Exit(USAGE_ERROR) from None
+    except KeyboardInterrupt:  # until it serves; what was brought up is down again
+        print("bullpen local: interrupted before it served anything", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _readable(path: Path | None) -> str | None:
@@ -184,4 +189,4 @@ class _Session:
             self._view.say("killing what runs; it is given back too")
             self._host.kill()
         else:
-            os._exit(130)
+            os._exit(INTERRUPTED)

@@ -88,6 +88,7 @@ def soak(folder: Path, jobs: int, *, concurrency: int, every_s: tuple[float, flo
             _add(node, local.url, jobs)
             _kill_until_done(local, client, counted, every_s, patience_s)
             _count(local, client, counted)
+        local.await_serving()
         counted.exit_code = local.interrupt()
         counted.attempts_left = len(local.attempts())
     finally:

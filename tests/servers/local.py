@@ -38,6 +38,7 @@ class BullpenLocal:
         self.options = ["--redis-port", str(self.port), *options]
         self.environment = {**os.environ, "PYTHONPATH": str(PROCESSORS), **(environment or {})}
         self.process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
 
     @property
     def url(self) -> str:
@@ -48,9 +49,19 @@ class BullpenLocal:
         """Start an operator; it is not waited for."""
         command = [sys.executable, "-m", "bullpen_cli", "local", "-f", str(self.manifest), "--state", str(self.state)]
         with (self.folder / "out.jsonl").open("ab") as out, (self.folder / "err.txt").open("ab") as err:
+            self._said_before = out.tell()
             self.process = subprocess.Popen(
                 [*command, *self.options], stdout=out, stderr=err, env=self.environment, start_new_session=True
             )
+
+    def await_serving(self) -> None:
+        """Wait until the operator that was started last serves: from then on an interrupt drains it."""
+        until = time.monotonic() + PATIENCE_S
+        while b'"serving"' not in (self.folder / "out.jsonl").read_bytes()[self._said_before :]:
+            assert self.process is not None
+            assert self.process.poll() is None, self.errors()
+            assert time.monotonic() < until, self.errors()
+            time.sleep(0.02)
 
     def kill(self) -> None:
         """As a power cut of the operator alone."""

@@ -5,8 +5,8 @@
                                                  ?sentinel_username=...&sentinel_password=... for the Sentinels' own
     redis+cluster://[user:password@]host1:6379,host2:6379    the queues' prefix needs a hash tag, as {bull}
 
-`rediss+sentinel` and `rediss+cluster` use TLS. User and password are percent-encoded. *ca* names a PEM file of
-authorities to trust besides the system's.
+`rediss+sentinel` and `rediss+cluster` use TLS. User and password are percent-encoded. *ca*: the authorities to
+trust, as PEM text (from a Secret) or as the path of a PEM file.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ TIMEOUT_S: Final = 10.0
 """For an answer. A blocking client gets this on top of the time it blocks."""
 CONNECT_TIMEOUT_S: Final = 5.0
 
+_PEM: Final = "-----BEGIN "
 _FORMS: Final = (
     "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://"
 )
@@ -153,7 +154,7 @@ def _options(address: Address, ca: str | None, block_s: float) -> dict[str, Any]
     if address.tls and address.kind != "server":
         options["ssl"] = True
     if address.tls and ca is not None:
-        options["ssl_ca_certs"] = ca
+        options["ssl_ca_data" if _PEM in ca else "ssl_ca_certs"] = ca
     return options
 
 

@@ -38,9 +38,14 @@ def plain(text: str) -> str:
 def from_json(text: str | None, default: Any) -> Any:
     """Parse what a producer wrote; *default* when there is none, or it is no JSON, or nested beyond reason."""
     try:
-        return default if text is None else json.loads(text)
+        return default if text is None else json.loads(text, parse_int=_as_node_reads)
     except (ValueError, RecursionError):
         return default
+
+
+def _as_node_reads(digits: str) -> int | float:
+    """A double where it is more than one holds exactly: msgpack takes no integer above 64 bits."""
+    return int(digits) if len(digits) < 16 else float(digits)
 
 
 def json_object(text: str | None) -> dict[str, Any]:

@@ -119,6 +119,10 @@ class Location:
         return self.bullpen.get("t") == token and to in (None, self.bullpen.get("to"))
 
 
+LARGEST: Final = 2**53 - 1
+"""The largest whole number of JavaScript (and of Lua in Redis): what is above it counts as this."""
+
+
 def number(value: Any, default: int = 0) -> int:
     """Read a whole number out of what a producer or a hash holds; *default* for anything that is none."""
     if value is None:
@@ -131,7 +135,7 @@ def number(value: Any, default: int = 0) -> int:
         real = float(value)
     except (ValueError, OverflowError):
         return default
-    return int(real) if math.isfinite(real) else default
+    return max(-LARGEST, min(int(real), LARGEST)) if math.isfinite(real) else default
 
 
 def _time(value: str | None) -> int | None:

@@ -133,6 +133,17 @@ def test_a_second_interrupt_kills_what_will_not_end(local: BullpenLocal) -> None
         assert local.wait() == 0
 
 
+def test_an_interrupt_before_it_serves_ends_it(local: BullpenLocal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a Redis that never answers
+        local.options += ["--redis-url", f"redis://127.0.0.1:{silent.getsockname()[1]}"]
+        local.start()
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        with connection:
+            assert local.interrupt() == 130
+    assert local.errors().splitlines()[-1] == "bullpen local: interrupted before it served anything"
+
+
 def test_an_operator_killed_at_once_is_replaced_by_one_that_finds_its_jobs(local: BullpenLocal) -> None:
     local.start()
     with local.client() as client:
@@ -226,6 +237,9 @@ SENTENCES: Final[Mapping[str, tuple[bytes, dict[str, bytes | None], str]]] = {
     "no-payload": (b"p8", {"data": None}, "the payload is not JSON: Expecting value at character 0"),
     "options-that-are-no-json": (b"o1", {"opts": b"not json"}, ""),
     "options-of-wrong-types": (b"o2", {"opts": b'{"attempts":"x","backoff":{"type":7}}'}, ""),
+    "options-of-huge-numbers": (
+        b"o3", {"opts": b'{"attempts":1e300,"removeOnComplete":1e300,"delay":' + b"9" * 400 + b"}"}, "",
+    ),
     "last": (b"last", {}, ""),
 }  # fmt: skip
 

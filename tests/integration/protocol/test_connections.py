@@ -201,14 +201,18 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Pa
         yield f"rediss://127.0.0.1:{port}/0", server.unix_url, folder / "ca.pem"
 
 
-def test_tls_with_an_authority_of_ones_own(tls: tuple[str, str, Path], prefix: str) -> None:
-    client = connect(tls[0], ca=str(tls[2]))
+@pytest.mark.parametrize("given", [str, Path.read_text], ids=["path", "text"])
+def test_tls_with_an_authority_of_ones_own(
+    tls: tuple[str, str, Path], prefix: str, given: Callable[[Path], str]
+) -> None:
+    client = connect(tls[0], ca=given(tls[2]))
     every_kind_of_job(SyncQueue(client, "q", prefix))
     client.close()
 
 
-async def test_tls_with_the_async_client(tls: tuple[str, str, Path], prefix: str) -> None:
-    client = connect_async(tls[0], ca=str(tls[2]))
+@pytest.mark.parametrize("given", [str, Path.read_text], ids=["path", "text"])
+async def test_tls_with_the_async_client(tls: tuple[str, str, Path], prefix: str, given: Callable[[Path], str]) -> None:
+    client = connect_async(tls[0], ca=given(tls[2]))
     assert await AsyncQueue(client, "q", prefix).check_server() is None
     await client.aclose()
 

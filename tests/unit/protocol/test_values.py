@@ -10,7 +10,8 @@ import pytest
 
 from bullpen_protocol.bullmq import RESERVED_IDS, Code, Job, QueueError
 from bullpen_protocol.bullmq.clock import TRUSTED_S, ServerClock
-from bullpen_protocol.bullmq.encoding import escape_surrogates, pack_fields, plain, to_json
+from bullpen_protocol.bullmq.encoding import escape_surrogates, pack, pack_fields, plain, to_json
+from bullpen_protocol.bullmq.job import LARGEST
 from bullpen_protocol.bullmq.keys import Keys
 
 
@@ -60,6 +61,17 @@ def test_a_hash_that_anybody_wrote_is_read_as_far_as_it_goes() -> None:
     assert (job.opts, job.timestamp, job.atm, job.ats, job.priority) == ({}, 0, 0, -3, 0)
     assert (job.stacktrace, job.parent, job.bullpen, job.finished_on) == ((), None, {}, None)
     assert job.raw == HOSTILE
+
+
+@pytest.mark.parametrize(
+    ("text", "attempts"),
+    [("1e300", LARGEST), ("9" * 30, LARGEST), ("-1e300", -LARGEST), ("1e400", 0), ("9" * 5000, 0), ("3", 3)],
+    ids=["large", "long", "negative", "infinite", "endless", "small"],
+)
+def test_a_number_beyond_javascripts_is_one_that_scripts_can_be_sent(text: str, attempts: int) -> None:
+    job = Job.from_hash("1", {"opts": f'{{"attempts":{text}}}', "delay": text})
+    assert job.attempts == attempts
+    assert msgpack.unpackb(pack(job.opts), strict_map_key=False)["attempts"] == float(text)
 
 
 def test_attempts_of_older_versions_are_counted() -> None:
