@@ -38,7 +38,7 @@ def plain(text: str) -> str:
 def from_json(text: str | None, default: Any) -> Any:
     """Parse what a producer wrote; *default* when there is none, or it is no JSON, or nested beyond reason."""
     try:
-        return default if text is None else json.loads(text, parse_int=_as_node_reads)
+        return default if text is None else _READER.decode(text)
     except (ValueError, RecursionError):
         return default
 
@@ -46,6 +46,9 @@ def from_json(text: str | None, default: Any) -> Any:
 def _as_node_reads(digits: str) -> int | float:
     """A double where it is more than one holds exactly: msgpack takes no integer above 64 bits."""
     return int(digits) if len(digits) < 16 else float(digits)
+
+
+_READER: Final = json.JSONDecoder(parse_int=_as_node_reads)
 
 
 def json_object(text: str | None) -> dict[str, Any]:
