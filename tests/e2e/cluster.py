@@ -27,20 +27,23 @@ _T = TypeVar("_T")
 
 
 class CommandError(AssertionError):
-    """A program said no; the message is its own."""
+    """A program said no, or nothing in time; the message is its own."""
 
 
 def run(*command: str, stdin: str | None = None, timeout_s: float = 120, env: dict[str, str] | None = None) -> str:
     """Run a program to its end and return what it wrote to stdout."""
-    done = subprocess.run(
-        command,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        env=os.environ | (env or {}),
-    )
+    try:
+        done = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            env=os.environ | (env or {}),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"{' '.join(command)[:200]}: nothing within {timeout_s:g} s") from error
     if done.returncode:
         raise CommandError(
             f"{' '.join(command)[:200]}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
