@@ -43,6 +43,8 @@ class RunnerOutcome(StrEnum):
     FAILED = "failed"
     UNRECOVERABLE = "unrecoverable"
     GIVE_BACK = "give-back"
+    STORE_AWAY = "store-away"
+    """Given back, because the graph store stayed away until the deadline; GIVE_BACK says the same of Redis."""
     SUPERSEDED = "superseded"
     OOM = "oom"
     TERMINATED = "terminated"
@@ -56,19 +58,23 @@ class AssignmentError(ValueError):
 class TerminationMessage:
     """The runner's last words, at most 4 KiB of JSON in the container's termination message.
 
-    `has_value` tells a value of null from a value that was too large to be carried.
+    `has_value` tells a value of null from a value that was too large to be carried. `recorded`: the attempt's record is
+    in the graph, or there is none to be in; otherwise it is for the operator to write.
     """
 
     outcome: RunnerOutcome
     reason: str = ""
     value: Any = None
     has_value: bool = False
+    recorded: bool = False
 
     def to_text(self) -> str:
         """Render as JSON; the value is dropped when its JSON is longer than VALUE_LIMIT_BYTES."""
         body: dict[str, Any] = {"outcome": self.outcome.value, "reason": self.reason[:REASON_LIMIT]}
         if self.has_value and len(json.dumps(self.value).encode()) <= VALUE_LIMIT_BYTES:
             body["value"] = self.value
+        if self.recorded:
+            body["recorded"] = True
         return json.dumps(body)
 
     @classmethod
@@ -80,7 +86,8 @@ class TerminationMessage:
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
         reason = body.get("reason")
-        return cls(outcome, str(reason or "")[:REASON_LIMIT], body.get("value"), "value" in body)
+        recorded = body.get("recorded") is True
+        return cls(outcome, str(reason or "")[:REASON_LIMIT], body.get("value"), "value" in body, recorded)
 
 
 @dataclass(frozen=True, slots=True)
