@@ -16,7 +16,7 @@ from typing import Any, Final
 import pyoxigraph as ox
 
 from bullpen_processors import registry
-from bullpen_processors.api import Quads, Result, UnusableInputError
+from bullpen_processors.api import Quads, Result, UnusableInputError, UpdateText
 from bullpen_processors.ontoweb.javascript import items, member, text, well_formed
 from fakes.processing import process
 from support import ROOT
@@ -122,7 +122,7 @@ def _write(store: ox.Store, result: Result, answers: list[int]) -> int:
             return status
     if len(answers) >= ATTEMPTS:
         raise _StoreRefusedError(f"the store said {answers[-1]}")
-    if not isinstance(result.write, Quads) and result.write is not None:
+    if isinstance(result.write, UpdateText):
         try:
             store.update(result.write.text)
         except SyntaxError as error:

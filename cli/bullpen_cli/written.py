@@ -9,8 +9,8 @@ from typing import Final
 
 import pyoxigraph as ox
 
-from bullpen_processors.api import Quads, UpdateText
-from bullpen_runner.graph_update import UnwritableError, prepare
+from bullpen_processors.api import Quads, RdfGraph, UpdateText
+from bullpen_runner.graph_update import UnwritableError, prepare, rdflib_quads
 
 _TOKENS: Final = re.compile(
     r"""
@@ -35,8 +35,11 @@ class RefusedWriteError(ValueError):
     """Every store would refuse the write, each time."""
 
 
-def n_quads(write: Quads | UpdateText | None) -> list[str]:
-    """Return the lines, sorted, each once; raises NetworkUpdateError, RefusedWriteError."""
+def n_quads(write: Quads | UpdateText | RdfGraph | None) -> list[str]:
+    """Return the lines, sorted, each once; raises NetworkUpdateError, RefusedWriteError.
+
+    What rdflib has outside of named graphs, and a runner puts into the job's own, is in the default graph here.
+    """
     if write is None:
         return []
     if isinstance(write, UpdateText):
@@ -45,7 +48,7 @@ def n_quads(write: Quads | UpdateText | None) -> list[str]:
         prepare(write)  # says what the runner would: a blank node, a replaced resource whose IRI is wrong
     except UnwritableError as error:
         raise RefusedWriteError(str(error)) from error
-    return _lines(write.quads)
+    return _lines(write.quads if isinstance(write, Quads) else rdflib_quads(write))
 
 
 def _after_update(text: str) -> list[str]:

@@ -180,6 +180,7 @@ def _environment(attempt: Attempt, job_type: JobType, placement: Placement) -> l
         timeout_s=attempt.settings.timeout_s,
         attempt=attempt.number,
         graph_timeout_s=attempt.settings.graph_timeout_s,
+        image=job_type.image or placement.default_image,
         settings=job_type.settings,
     ).to_environment()
     referenced = _references(job_type, placement)
@@ -199,6 +200,11 @@ def _references(job_type: JobType, placement: Placement) -> dict[str, Any]:
         VARIABLES["redis_url"]: _secret_key(placement.redis_secret, "url"),
         VARIABLES["redis_ca"]: _secret_key(placement.redis_secret, "ca.crt", optional=True),
     }
+    limits = job_type.resources.limits
+    if limits.memory is not None:  # without a limit Kubernetes would tell what the node has
+        sources[VARIABLES["memory_limit_bytes"]] = _resource("limits.memory", "1")
+    if limits.cpu is not None:
+        sources[VARIABLES["cpu_limit_millicores"]] = _resource("limits.cpu", "1m")
     if job_type.graph is not None:
         secret = job_type.graph.secret_ref.name
         sources[VARIABLES["graph_url"]] = _secret_key(secret, "url")
@@ -210,6 +216,10 @@ def _references(job_type: JobType, placement: Placement) -> dict[str, Any]:
 
 def _secret_key(secret: str, key: str, *, optional: bool = False) -> Mapping[str, Any]:
     return {"secretKeyRef": {"name": secret, "key": key} | ({"optional": True} if optional else {})}
+
+
+def _resource(resource: str, divisor: str) -> Mapping[str, Any]:
+    return {"resourceFieldRef": {"containerName": RUNNER, "resource": resource, "divisor": divisor}}
 
 
 def _variable(variable: EnvVar) -> dict[str, Any]:

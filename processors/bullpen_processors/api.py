@@ -44,7 +44,11 @@ class Quads:
     quads: Sequence[ox.Quad]
     replaces: Sequence[Resource] = ()
     findings: Sequence[Resource] = ()
-    """What this job found: each is replaced like the others."""
+    """What this job found: each is replaced like the others, with the triples of its graph that have it as object.
+
+    Each is linked to the job in the graph. When a later attempt of the job no longer names it, it is removed, unless
+    another job found it too.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,21 @@ class UpdateText:
     """SPARQL Update that is sent exactly as it is. A lost answer means that it may be sent again (at least once)."""
 
     text: str
+
+
+class RdfGraph(Protocol):
+    """An rdflib Graph or Dataset as results; rdflib itself is nothing that Bullpen's runner needs.
+
+    A graph whose identifier is an IRI is added to that named graph. One without, and a Dataset's default graph, become
+    the job's own graph, `<job>:results`, which is replaced whole. Blank nodes are refused.
+    """
+
+    @property
+    def identifier(self) -> Any:
+        """IRI or blank node."""
+
+    def __len__(self) -> int:
+        """Triples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +89,7 @@ class Result:
     """
 
     value: Json = None
-    write: Quads | UpdateText | None = None
+    write: Quads | UpdateText | RdfGraph | None = None
     finish: Callable[[StoreAnswer], Json] | None = None
 
 

@@ -59,7 +59,7 @@ class TerminationMessage:
     """The runner's last words, at most 4 KiB of JSON in the container's termination message.
 
     `has_value` tells a value of null from a value that was too large to be carried. `recorded`: the attempt's record is
-    in the graph, or there is none to be in; otherwise it is for the operator to write.
+    in the graph; otherwise it is for the operator to write, where the job type has a graph.
     """
 
     outcome: RunnerOutcome
@@ -113,6 +113,11 @@ class Assignment:
     graph_username: str | None = None
     graph_password: str | None = field(default=None, repr=False)
     graph_timeout_s: float = 60.0
+    image: str | None = None
+    """The container image that runs, as the job type names it; None where no image does."""
+    image_digest: str | None = None
+    memory_limit_bytes: int | None = None
+    cpu_limit_millicores: int | None = None
     termination_log: str = "/dev/termination-log"
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -161,13 +166,24 @@ VARIABLES: Final[Mapping[str, str]] = {
     "graph_username": "BULLPEN_GRAPH_USERNAME",
     "graph_password": "BULLPEN_GRAPH_PASSWORD",
     "graph_timeout_s": "BULLPEN_GRAPH_TIMEOUT_S",
+    "image": "BULLPEN_IMAGE",
+    "image_digest": "BULLPEN_IMAGE_DIGEST",
+    "memory_limit_bytes": "BULLPEN_MEMORY_LIMIT_BYTES",
+    "cpu_limit_millicores": "BULLPEN_CPU_LIMIT_MILLICORES",
     "termination_log": "BULLPEN_TERMINATION_LOG",
     "settings": "BULLPEN_SETTINGS",
 }
 """Field of Assignment -> environment variable. Secrets among them reach a pod by secretKeyRef only."""
 
 _REQUIRED: Final = frozenset({"redis_url", "prefix", "queue", "job_id", "token", "pod_uid", "processor"})
-_NUMBERS: Final = {"lock_ms": int, "timeout_s": float, "attempt": int, "graph_timeout_s": float}
+_NUMBERS: Final = {
+    "lock_ms": int,
+    "timeout_s": float,
+    "attempt": int,
+    "graph_timeout_s": float,
+    "memory_limit_bytes": int,
+    "cpu_limit_millicores": int,
+}
 
 
 def _parse(name: str, variable: str, text: str) -> Any:
@@ -183,7 +199,7 @@ def _positive(variable: str, text: str, kind: type[int] | type[float]) -> int | 
         number = kind(text)
     except ValueError:
         number = kind(0)
-    if not 0 < number < 1e12:  # NaN and infinity fail here too
+    if not 0 < number < 1e15:  # NaN and infinity fail here too
         raise AssignmentError(f"{variable} is {text[:40]!r}; expected a positive {kind.__name__}")
     return number
 

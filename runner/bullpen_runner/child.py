@@ -19,6 +19,7 @@ from bullpen_runner import frames
 from bullpen_runner.failure import bounded, reason_of, stack_of
 from bullpen_runner.frames import Decoder, Frame, FrameError, Kind
 from bullpen_runner.log import Level
+from bullpen_runner.usage import of_this_process
 from bullpen_runner.values import (
     PayloadError,
     ValueNotJsonError,
@@ -201,18 +202,22 @@ class Work:
             from bullpen_runner.graph_update import prepare  # noqa: PLC0415 - many jobs write nothing
 
             self._wire.send(Kind.WRITE, prepare(result.write).to_bytes())
-        self._wire.send(Kind.RESULT, frames.encode_json({"value": value}))
+        self._send(Kind.RESULT, {"value": value})
         if result.finish is not None:
             status = self._wire.receive(Kind.ANSWER).json()["status"]
             value = dump_value(result.finish(StoreAnswer(status)))
-            self._wire.send(Kind.RESULT, frames.encode_json({"value": value}))
+            self._send(Kind.RESULT, {"value": value})
 
     def _fail(self, kind: str, error: BaseException) -> None:
         if isinstance(error, PayloadError | ValueNotJsonError):
             body = {"kind": kind, "reason": reason_of(error), "stack": ""}
         else:
             body = {"kind": kind, "reason": reason_of(error), "stack": stack_of(error)}
-        self._wire.send(Kind.FAILURE, frames.encode_json(body))
+        self._send(Kind.FAILURE, body)
+
+    def _send(self, kind: Kind, body: dict[str, Any]) -> None:
+        """Send a last word, with what this process used."""
+        self._wire.send(kind, frames.encode_json({**body, "used": of_this_process().to_json()}))
 
 
 def _catch_logging(wire: Wire, level: Level) -> None:

@@ -16,6 +16,7 @@ from bullpen_runner.memory import OomKills
 from bullpen_runner.output import Output
 from bullpen_runner.process import Child
 from bullpen_runner.relay import Relay
+from bullpen_runner.usage import Used, reported
 
 _READS_OF_THE_DEAD: Final = 1024
 _BACKSTOP_S: Final = 0.5
@@ -50,6 +51,8 @@ class Conversation:
         self._kills = OomKills()
         self._write: bytes | None = None
         self._came: Returned | Failure | EndedError | None = None
+        self.used: Used | None = None
+        """What the child says that it used; None while it said nothing, or when it has been waited for."""
         self._outputs = (Output(child.out, Level.INFO, log), Output(child.err, Level.WARN, log))
 
     def listen(self) -> None:
@@ -91,6 +94,8 @@ class Conversation:
     def on_child(self) -> None:
         """A process has ended, perhaps the child: what it said before still counts."""
         self._child.reap()
+        if self._child.status is not None:
+            self.used = None
         if self._child.status is None or self._came is not None:
             return
         for _ in range(_READS_OF_THE_DEAD):
@@ -144,6 +149,7 @@ class Conversation:
     def _meaning(self, frame: Frame) -> Returned | Failure | EndedError:
         """Read a frame that ends the wait."""
         body: dict[str, Any] = frame.json()
+        self.used = reported(body) if self._child.status is None else None
         if frame.kind is Kind.MISCONFIGURED:
             return misconfigured(body["reason"])
         if frame.kind is Kind.RESULT:

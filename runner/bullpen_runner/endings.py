@@ -35,8 +35,13 @@ def superseded(reason: str) -> EndedError:
 
 
 def give_back(reason: str) -> EndedError:
-    """A store stayed away until the deadline: no attempt is spent."""
+    """Redis stayed away until the deadline: no attempt is spent."""
     return ended(ExitCode.GIVE_BACK, RunnerOutcome.GIVE_BACK, reason)
+
+
+def store_away(reason: str) -> EndedError:
+    """The graph store stayed away until the deadline: no attempt is spent."""
+    return ended(ExitCode.GIVE_BACK, RunnerOutcome.STORE_AWAY, reason)
 
 
 def misconfigured(reason: str) -> EndedError:

@@ -37,9 +37,9 @@ class Kind(IntEnum):
     WRITE = 21
     """What goes to the graph; comes before its RESULT."""
     RESULT = 22
-    """JSON {value}: the value as JSON text, or null when it is made from the store's answer."""
+    """JSON {value, used}: JSON text, or null when it is made from the store's answer; bytes and seconds so far."""
     FAILURE = 23
-    """JSON {kind, reason, stack}."""
+    """JSON {kind, reason, stack, used}."""
 
 
 class Frame(NamedTuple):

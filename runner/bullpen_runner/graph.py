@@ -17,8 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from bullpen_processors.api import Quads, UpdateText
+from bullpen_processors.api import Quads, RdfGraph, UpdateText
 from bullpen_protocol.assignment import Assignment, AssignmentError
+from bullpen_protocol.provenance import AttemptRecord
 from bullpen_runner.graph_errors import (
     Answer,
     StoreAccessError,
@@ -29,7 +30,8 @@ from bullpen_runner.graph_errors import (
     error_of,
 )
 from bullpen_runner.graph_http import Endpoint
-from bullpen_runner.graph_update import PreparedWrite, UnwritableError, prepare
+from bullpen_runner.graph_update import UnwritableError, prepare
+from bullpen_runner.graph_write import PreparedWrite, Whole
 
 __all__ = [
     "GraphStore",
@@ -40,12 +42,6 @@ __all__ = [
     "StoreRefusedError",
     "backoff",
 ]
-
-ONE_BODY_BYTES: Final = 8_000_000
-"""Above this a write goes in parts where the store has transactions: a body costs a store 5 to 10 times its size.
-
-So does one that replaces more than BLOCK_DELETES resources.
-"""
 
 ALIKE: Final = 3
 """Equal 5xx answers to one write before the store is asked whether it takes other writes."""
@@ -89,33 +85,55 @@ class GraphStore:
             raise AssignmentError(f"{variable} {error}") from error
 
     @staticmethod
-    def prepare(write: Quads | UpdateText) -> PreparedWrite:
+    def prepare(write: Quads | UpdateText | RdfGraph) -> PreparedWrite:
         """Serialise *write*; raises StoreRefusedError for what no store may be sent."""
         try:
             return prepare(write)
         except UnwritableError as error:
             raise StoreRefusedError(str(error)) from error
 
-    def write(self, prepared: PreparedWrite, timeout_s: float, fence: Fence | None = None) -> int:
-        """Write all of *prepared* or nothing, in one try; returns the store's status, 200 to 299.
+    def write(
+        self,
+        prepared: PreparedWrite,
+        timeout_s: float,
+        fence: Fence | None = None,
+        about: AttemptRecord | None = None,
+    ) -> int:
+        """Write *prepared* and what is said *about* the attempt, in one try; returns the store's status, 200 to 299.
 
-        *timeout_s* bounds each request. *fence* is called right before the request that makes the write visible (the
-        only one, or a transaction's COMMIT) and stops it by raising; the time that it returns bounds that request too.
+        All or nothing, but for a large write where there are no transactions: that goes in requests of their own, and
+        what is said about the attempt comes with the last one.
+
+        *timeout_s* bounds each request. *fence* is called right before each request that makes something visible (the
+        only one, a chunk, or a transaction's COMMIT) and stops it by raising; the time that it returns bounds that
+        request too.
         """
         try:
-            return self.write_once(prepared, timeout_s, fence)
+            return self.write_once(prepared, timeout_s, fence, about)
         except StoreFaultError as error:
             if self._is_permanent(prepared, error, timeout_s):
                 raise StoreRefusedError(f"{error}; it said so {ALIKE} times and takes other writes") from error
             raise
 
-    def write_once(self, prepared: PreparedWrite, timeout_s: float, fence: Fence | None = None) -> int:
+    def write_once(
+        self,
+        prepared: PreparedWrite,
+        timeout_s: float,
+        fence: Fence | None = None,
+        about: AttemptRecord | None = None,
+    ) -> int:
         """Write as `write` does, but let every 5xx count as passing."""
-        if _is_large(prepared):
-            transaction = self._begin(timeout_s)
-            if transaction is not None:
-                return transaction.write(prepared, fence)
-        body = prepared.one_body()
+        if not prepared.is_large:
+            return self._update(prepared.whole(about).one_body(), timeout_s, fence)
+        transaction = self._begin(timeout_s)
+        if transaction is not None:
+            return transaction.write(prepared.whole(about), fence)
+        status = 0
+        for chunk in prepared.chunks(about):
+            status = self._update(chunk, timeout_s, fence)
+        return status
+
+    def _update(self, body: bytes, timeout_s: float, fence: Fence | None) -> int:
         timeout_s = _held(fence, timeout_s)
         return _sent(self.endpoint, "POST", body, UPDATE, timeout_s=timeout_s).status
 
@@ -154,13 +172,15 @@ class Transaction:
     endpoint: Endpoint
     timeout_s: float
 
-    def write(self, prepared: PreparedWrite, fence: Fence | None) -> int:
+    def write(self, whole: Whole, fence: Fence | None) -> int:
         """Send everything and commit; whatever goes wrong, the transaction is closed."""
         try:
-            for update in prepared.updates:
+            for update in whole.first:
                 self._put("UPDATE", update, UPDATE)
-            for part in prepared.parts:
+            for part in whole.parts:
                 self._put("ADD", part.n_quads(), "application/n-quads; charset=utf-8")
+            for update in whole.last:
+                self._put("UPDATE", update, UPDATE)
             return self._put("COMMIT", timeout_s=_held(fence, self.timeout_s)).status
         except BaseException:
             with suppress(StoreError):
@@ -183,11 +203,6 @@ def _held(fence: Fence | None, timeout_s: float) -> float:
     if left <= 0:  # this process was stopped in between
         raise StoreAwayError("the job's lock ran out before the write was sent")
     return min(timeout_s, left)
-
-
-def _is_large(prepared: PreparedWrite) -> bool:
-    """Whether one body may be too much; update text that came as one stays one."""
-    return len(prepared.updates) > 1 or (bool(prepared.parts) and prepared.size > ONE_BODY_BYTES)
 
 
 def _sent(

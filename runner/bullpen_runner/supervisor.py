@@ -18,7 +18,9 @@ from bullpen_runner.log import Log
 from bullpen_runner.loop import Loop, Signals, Stopped
 from bullpen_runner.persist import ROUNDS, Persist, RefusedError
 from bullpen_runner.process import Child
+from bullpen_runner.recording import Recorder
 from bullpen_runner.relay import Relay
+from bullpen_runner.usage import Usage
 from bullpen_runner.values import PayloadError, check_size
 
 NAME_LIMIT: Final = 200
@@ -40,7 +42,8 @@ class Supervisor:
         self._lease = Lease(queue, assignment, loop, log)
         self._relay = Relay(queue, assignment.job_id, self._lease, loop, log)
         self._child = Conversation(child, loop, self._relay, log, assignment.timeout_s)
-        self._persist = Persist(assignment, queue, self._lease, loop, log)
+        recorder = Recorder(assignment, Usage(child.pid), lambda: self._child.used)
+        self._persist = Persist(assignment, queue, self._lease, loop, log, recorder)
 
     def run(self, signals: Signals) -> Ending:
         """Run the attempt. The child is dead when this returns."""
@@ -97,7 +100,7 @@ class Supervisor:
         deadline = max(self._deadline, time.monotonic() + ROUNDS * self._assignment.graph_timeout_s)
         try:
             if isinstance(came, Returned):
-                value = self._value(came, deadline)
+                value = self._value(job, came, deadline)
                 if isinstance(value, str):
                     ending = self._persist.complete(job, value, deadline)
                     self._log.info("completed", seconds=self._seconds())
@@ -108,11 +111,11 @@ class Supervisor:
         self._log.warn("failed", reason=came.reason, seconds=self._seconds(), unrecoverable=came.unrecoverable)
         return self._persist.fail(job, came.reason, came.stack, unrecoverable=came.unrecoverable, deadline=deadline)
 
-    def _value(self, came: Returned, deadline: float) -> str | Failure:
+    def _value(self, job: Job, came: Returned, deadline: float) -> str | Failure:
         """Write what is to be written; return the value, made by the child from the store's answer if it wants that."""
         status = NO_WRITE
         if came.write is not None:
-            status = self._persist.write(came.write, deadline)
+            status = self._persist.write(job, came.write, deadline)
             self._log.info("written to the graph", status=status, bytes=len(came.write))
         if came.value is not None:
             return came.value

@@ -17,13 +17,13 @@ from SPARQLWrapper import GET, JSON, POST, POSTDIRECTLY, TURTLE, SPARQLWrapper
 from bullpen_processors.api import Quads, Resource, UpdateText
 from bullpen_runner.graph import (
     ALIKE,
-    ONE_BODY_BYTES,
     GraphStore,
     StoreAccessError,
     StoreAwayError,
     StoreRefusedError,
 )
 from bullpen_runner.graph_update import CHUNK_TRIPLES, to_ascii
+from bullpen_runner.graph_write import ONE_BODY_BYTES
 from fakes.graph_proxy import Drips, Fault, GraphProxy, Lost, Said
 from servers.graph import GraphServer
 

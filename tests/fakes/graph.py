@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -36,12 +37,20 @@ STATUS = {Act.TAKE: 204, Act.AWAY: 503, Act.BROKEN: 500, Act.REFUSE: 400, Act.FO
 
 @dataclass
 class FakeGraph:
-    """One endpoint. Acts are used up request by request; then every request is taken."""
+    """One endpoint. Acts are used up write by write; then every write is taken.
+
+    Records of attempts that come without results are no writes: they have a list and an act of their own.
+    """
 
     acts: deque[Act] = field(default_factory=deque)
     taken: list[str] = field(default_factory=list)
     """Bodies of the writes that were stored, in order."""
     requests: int = 0
+    """Writes that came, stored or not."""
+    records: list[str] = field(default_factory=list)
+    """Bodies of the records that were stored, in order."""
+    record_act: Act = Act.TAKE
+    """What happens to every record."""
     arrived: threading.Event = field(default_factory=threading.Event)
     """Set when headers of a request are there, before its body is read."""
     gate: threading.Event = field(default_factory=threading.Event)
@@ -76,6 +85,10 @@ class FakeGraph:
             self.requests += 1
             return self.acts.popleft() if self.acts else Act.TAKE
 
+    def sort(self, body: str) -> tuple[str, Act, list[str]]:
+        """Return *body* with what happens to it, and where it is kept."""
+        return (body, self.record_act, self.records) if is_record(body) else (body, self.next_act(), self.taken)
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -89,6 +102,12 @@ class FakeGraph:
         self._thread.join()
 
 
+def is_record(update: str) -> bool:
+    """Whether an update is about graphs of Bullpen's own only."""
+    graphs = re.findall(r"GRAPH <([^>]*)>", update)
+    return bool(graphs) and all(graph.startswith("urn:bullpen:") for graph in graphs)
+
+
 def _handler(graph: FakeGraph) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -99,11 +118,11 @@ def _handler(graph: FakeGraph) -> type[BaseHTTPRequestHandler]:
             self.close_connection = True
             if len(body) < length:
                 return  # the sender gave up: nothing is stored
-            self._play(graph.next_act(), body)
+            self._play(*graph.sort(body.decode()))
 
-        def _play(self, act: Act, body: bytes) -> None:
+        def _play(self, body: str, act: Act, taken: list[str]) -> None:
             if act in {Act.TAKE, Act.LOSE}:
-                graph.taken.append(body.decode())
+                taken.append(body)
                 graph.stored.set()
                 graph.answer_gate.wait(60)
             if act is Act.HANG:

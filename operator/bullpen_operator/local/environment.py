@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bullpen_operator.model import EnvVar, JobQueueSpec, JobType
+from bullpen_operator.model import EnvVar, JobQueueSpec, JobType, quantity
 from bullpen_operator.seen import Attempt
 from bullpen_protocol.assignment import Assignment
 
@@ -71,9 +72,16 @@ class RunnerEnvironment:
             graph_username=stores.graph_username if graph else None,
             graph_password=stores.graph_password if graph else None,
             graph_timeout_s=attempt.settings.graph_timeout_s,
+            memory_limit_bytes=_amount(job_type.resources.limits.memory),
+            cpu_limit_millicores=_amount(job_type.resources.limits.cpu, 1000),
             termination_log=str(folder / "termination-log"),
             settings=job_type.settings,
         )
+
+
+def _amount(text: str | None, factor: int = 1) -> int | None:
+    """Read a quantity, as the downward API gives it to a pod: rounded up."""
+    return None if text is None else math.ceil(quantity(text) * factor)
 
 
 def shown(url: str | None) -> str:

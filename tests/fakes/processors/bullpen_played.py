@@ -87,6 +87,39 @@ class _Play:
         quads = [ox.Quad(node, ox.NamedNode("urn:p"), ox.Literal(f"é {n}"), graph) for n in range(count)]
         self.result = Result(count, Quads(quads, [Resource("urn:g", "urn:s")]))
 
+    def findings(self, graph: str, numbers: list[int], text: str = "a") -> None:
+        """Findings of five triples each: own ones, a node below, a link from what it is about."""
+        name = ox.NamedNode(graph)
+        quads, found = [], []
+        for number in numbers:
+            finding, below = ox.NamedNode(f"urn:finding:{number}"), ox.NamedNode(f"urn:finding:{number}:evidence")
+            about = ox.NamedNode(f"urn:req:{number % 3}")
+            quads.append(ox.Quad(finding, ox.NamedNode("urn:p:severity"), ox.Literal("LOW"), name))
+            quads.append(ox.Quad(finding, ox.NamedNode("urn:p:text"), ox.Literal(text), name))
+            quads.append(ox.Quad(finding, ox.NamedNode("urn:p:evidence"), below, name))
+            quads.append(ox.Quad(below, ox.NamedNode("urn:p:at"), ox.Literal(number), name))
+            quads.append(ox.Quad(about, ox.NamedNode("urn:p:hasFinding"), finding, name))
+            found.append(Resource(graph, finding.value))
+        self.result = Result(len(found), Quads(quads, findings=found))
+
+    def rdflib_dataset(self, text: str) -> None:
+        import rdflib  # noqa: PLC0415 - as a processor that uses it would
+
+        dataset = rdflib.Dataset()
+        for graph, subject in ((dataset, "urn:in:results"), (dataset.graph(rdflib.URIRef("urn:é")), "urn:in:é")):
+            graph.add((rdflib.URIRef(subject), rdflib.URIRef("urn:p"), rdflib.Literal(text)))
+        self.result = Result("written", dataset)
+
+    def rdflib_blank(self) -> None:
+        import rdflib  # noqa: PLC0415 - as a processor that uses it would
+
+        graph = rdflib.Graph()
+        graph.add((rdflib.BNode(), rdflib.URIRef("urn:p"), rdflib.Literal("x")))
+        self.result = Result("written", graph)
+
+    def write_of(self, value: Any) -> None:
+        self.result = Result("written", value)
+
     def print(self, text: str) -> None:
         print(text)
 

@@ -10,6 +10,7 @@ import pytest
 from bullpen_processors.api import Quads
 from bullpen_runner.graph import StoreRefusedError
 from contracts.graph_contract import TIMEOUT_S, GraphContract, quad
+from contracts.provenance_contract import ProvenanceContract
 from servers.graph import MEMORY, SHACL, SHACL_SHAPES, GraphServer, embedded, oxigraph, rdf4j, rdf4j_repository
 
 
@@ -38,7 +39,7 @@ def rdf4j_memory(tomcat: GraphServer) -> GraphServer:
 
 
 @pytest.mark.xdist_group("embedded-graph")
-class TestEmbedded(GraphContract):
+class TestEmbedded(GraphContract, ProvenanceContract):
     transactions = False
     union = True
     keeps_int = False
@@ -49,7 +50,7 @@ class TestEmbedded(GraphContract):
 
 
 @pytest.mark.xdist_group("oxigraph")
-class TestOxigraph(GraphContract):
+class TestOxigraph(GraphContract, ProvenanceContract):
     transactions = False
     union = False
     keeps_int = False
@@ -60,7 +61,7 @@ class TestOxigraph(GraphContract):
 
 
 @pytest.mark.xdist_group("rdf4j")
-class TestRdf4j(GraphContract):
+class TestRdf4j(GraphContract, ProvenanceContract):
     transactions = True
     union = True
     keeps_int = True

@@ -9,6 +9,7 @@ import pytest
 
 from fakes.attempts import Stage
 from fakes.graph import FakeGraph
+from servers.graph import GraphServer, embedded
 from servers.redis import RedisServer, redis_server
 
 
@@ -33,3 +34,10 @@ def graph(stage: Stage) -> Iterator[FakeGraph]:
     with FakeGraph() as graph:
         stage.graph = graph
         yield graph
+
+
+@pytest.fixture(scope="session")
+def triples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphServer]:
+    """A real store for all tests of the runner; each has graphs of its own."""
+    with embedded(tmp_path_factory.mktemp("embedded")) as server:
+        yield server

@@ -129,6 +129,6 @@ def test_a_store_that_stays_away_until_the_deadline_gives_the_job_back(stage: St
     runner = stage.start(*stage.claim(), timeout_s=1.0, graph_timeout_s=1.0)
     assert runner.wait() == ExitCode.GIVE_BACK
     assert time.monotonic() - began < 15
-    assert outcome_of(runner) is RunnerOutcome.GIVE_BACK
+    assert outcome_of(runner) is RunnerOutcome.STORE_AWAY
     assert stage.events(job_id) == ["active"]
     assert graph.taken == []
