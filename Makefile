@@ -1,7 +1,7 @@
 # Every target runs the doctor first and brings .venv in line with uv.lock; the logic is in scripts/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo test check e2e soak bench-start bench-local
+.PHONY: help doctor demo test check e2e soak kills bench-start bench-graph bench-local
 # Node and Java may be wheels in .venv; what the machine has comes first.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 READY = @sh scripts/python.sh scripts/ready.py $@
@@ -33,9 +33,17 @@ soak:  ## 10,000 jobs while the operator and runners are killed -9 every few sec
 	$(READY)
 	@$(RUN) -m pytest -m soak --ignore tests/e2e $(ARGS)
 
+kills:  ## kill -9 of 300 runners around their write to the graph (KILLS=n for another number)
+	$(READY)
+	@KILLS=$${KILLS:-300} $(RUN) -m pytest tests/integration/runner/test_kills.py -s $(ARGS)
+
 bench-start:  ## process start to a processor's first line, beside `import redis` alone
 	$(READY)
 	@PYTHONPATH=tests $(RUN) tests/bench/start.py $(ARGS)
+
+bench-graph:  ## write 10, 1,000 and 10,000 findings beside a bare POST of the same bytes; client CPU and memory
+	$(READY)
+	@PYTHONPATH=tests $(RUN) tests/bench/graph.py $(ARGS)
 
 bench-local:  ## claims/s and finishes/s beside a Node worker, add to start, memory of the operator
 	$(READY)

@@ -49,6 +49,8 @@ class GraphProxy:
     fault: Callable[[str, str, bytes], Fault | None] = lambda _method, _target, _body: None
     password: tuple[str, str] | None = None
     """Asked for by the proxy, before a store that asks for none."""
+    on_answer: Callable[[], object] = lambda: None
+    """Called when the store has carried out a request, before its answer is passed on."""
     tls: Path | None = None
     """Certificate and key in one file: the proxy speaks https."""
     seen: list[tuple[str, str, int]] = field(default_factory=list)
@@ -96,6 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._drip()
         else:
             status, answer, headers = self._forward(body)
+            self.proxy.on_answer()
             self._send(status, answer, headers) if fault is None else self._cut()
 
     do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - their names upstream
