@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,13 +17,15 @@ from bullpen_runner.graph_write import PreparedWrite
 from contracts.graph_contract import EX, HOSTILE, TEXT, TIMEOUT_S, node, quad
 from fakes.graph_proxy import GraphProxy, Said
 from servers.graph import GraphServer
+from support import ROOT
+
+ADDED_MS = 1_767_268_800_000
 
 
-def attempt_of(graph: str, job: str, attempt: str = "1") -> AttemptRecord:
+def attempt_of(graph: str, job: str, attempt: str = "") -> AttemptRecord:
     """A record of an attempt of a job of the test's own."""
-    return AttemptRecord(
-        "bull", graph, job, "any", 1_767_268_800_000, f"bullpen/test/{attempt}", AttemptOutcome.COMPLETED
-    )
+    token = f"bullpen/test/{attempt or graph}"
+    return AttemptRecord("bull", graph, job, "any", ADDED_MS, token, AttemptOutcome.COMPLETED)
 
 
 def findings_of(graph: str, *numbers: int, text: str = "a") -> Quads:
@@ -214,3 +217,49 @@ class ProvenanceContract:
         typed = ox.Literal("2026-01-01", datatype=node("http://www.w3.org/2001/XMLSchema#date"))
         self.report(server, Quads([quad(graph, "urn:a", "on", typed)]), attempt_of(graph, "1", graph))
         assert server.triples(graph) == {("urn:a", f"{EX}on", "2026-01-01")}
+
+    # -- the queries of docs/provenance.md
+
+    def test_the_documented_queries_answer(self, server: GraphServer, graph: str) -> None:
+        gave_up = replace(attempt_of(graph, "17", f"{graph}-1"), outcome=AttemptOutcome.FAILED, reason="x")
+        record = replace(
+            attempt_of(graph, "17", f"{graph}-2"),
+            number=2,
+            started_ms=ADDED_MS,
+            image="i:1",
+            payload_sha256="ab",
+            memory_peak_bytes=100,
+            memory_limit_bytes=500,
+            previous_token=gave_up.token,
+        )
+        dead = replace(attempt_of(graph, "18", f"{graph}-3"), outcome=AttemptOutcome.UNRECOVERABLE, reason=TEXT)
+        dead = replace(dead, memory_peak_bytes=300)
+        for one in (gave_up, dead):
+            server.store().write(PreparedWrite(text=one.insert_once().encode()), TIMEOUT_S)
+        finding = f"urn:finding:{graph}"
+        found = Quads([quad(graph, finding, "severity", "LOW")], findings=[Resource(graph, finding)])
+        self.report(server, found, record)
+
+        why, attempts, died, memory = [query.replace("urn:finding:1", finding) for query in documented_queries()]
+        of_job = {"queue": graph, "jobId": "17", "jobName": "any"}
+        started = server.rows(why)[0].pop("started")
+        assert started.startswith("2026-01-01T12:00:00")
+        facts = {"attempt": record.attempt, "number": "2", "started": started, "image": "i:1", "payload": "ab"}
+        assert server.rows(why) == [of_job | facts]
+        rows = server.rows(attempts.replace('"http"', f'"{graph}"'))
+        assert [(row["attempt"], row["outcome"], row.get("reason")) for row in rows] == [
+            (gave_up.attempt, "failed", "x"),
+            (record.attempt, "completed", None),
+        ]
+        assert [row for row in server.rows(died) if row["queue"] == graph] == [
+            {"queue": graph, "jobId": "18", "jobName": "any", "outcome": "unrecoverable", "reason": TEXT}
+        ]
+        rows = [row for row in server.rows(memory) if row["queue"] == graph]
+        assert [(row["jobName"], row["attempts"], row["most"], float(row["mean"]), row["allowed"]) for row in rows] == [
+            ("any", "2", "300", 200.0, "500")
+        ]
+
+
+def documented_queries() -> list[str]:
+    """The queries of docs/provenance.md, in order."""
+    return re.findall(r"```sparql\n(.+?)```", (ROOT / "docs" / "provenance.md").read_text(), re.DOTALL)

@@ -68,6 +68,24 @@ def test_the_package_on_the_page_does_what_the_page_shows(tmp_path: Path) -> Non
     }
 
 
+def test_the_processor_on_the_page_that_uses_rdflib_does_what_the_page_says(tmp_path: Path) -> None:
+    (tmp_path / "language_processors.py").write_text(blocks("python")[1])
+    installed = tmp_path / "language_processors-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: language-processors\nVersion: 1.0\n")
+    entry = "[bullpen.processors]\nguess-language = language_processors:GuessLanguage\n"
+    (installed / "entry_points.txt").write_text(entry)
+
+    payload = json.dumps({"id": 1, "title": "é 😀", "text": "le rouge et le noir"})
+    shown, _ = process("guess-language", payload, tmp_path)
+    terms = "<urn:document:1> <http://purl.org/dc/terms/{}> {} <http://example.org/languages> ."
+    assert shown == {
+        "value": {"triples": 2},
+        "nquads": [terms.format("language", '"fr"'), terms.format("title", '"é 😀"')],
+        "error": None,
+    }
+
+
 def test_the_page_says_how_many_quads_the_recorded_traffic_becomes() -> None:
     result, _ = process("http-ingest", (ROOT / "examples/traffic/vulpy.json").read_text())
     command = "$ bullpen process http-ingest < examples/traffic/vulpy.json | jq '.nquads | length'"

@@ -221,3 +221,24 @@ def test_exact_ids_survive_the_annotation() -> None:
     odd = Attempt("ns/q", "p", "q", "\ud800\x00é", "näme", TOKEN)
     assert attempt_to_text(odd).isascii()
     assert attempt_from_text(attempt_to_text(odd)) == odd
+
+
+def test_the_runner_is_told_its_image_and_its_limits() -> None:
+    limits = {"limits": {"memory": "512Mi", "cpu": "500m"}}
+    variables = environment_of(rendered(image="registry/x:1", resources=limits))
+    assert variables["BULLPEN_IMAGE"]["value"] == "registry/x:1"
+    assert variables["BULLPEN_MEMORY_LIMIT_BYTES"]["valueFrom"]["resourceFieldRef"] == {
+        "containerName": "runner",
+        "resource": "limits.memory",
+        "divisor": "1",
+    }
+    assert variables["BULLPEN_CPU_LIMIT_MILLICORES"]["valueFrom"]["resourceFieldRef"] == {
+        "containerName": "runner",
+        "resource": "limits.cpu",
+        "divisor": "1m",
+    }
+
+
+def test_a_limit_that_there_is_not_is_not_told() -> None:
+    variables = environment_of(rendered(resources={"requests": {"memory": "1Gi", "cpu": "1"}}))
+    assert not {"BULLPEN_MEMORY_LIMIT_BYTES", "BULLPEN_CPU_LIMIT_MILLICORES"} & set(variables)
