@@ -18,6 +18,7 @@ from bullpen_runner import cgroup
 
 PEAK: Final = cgroup.File("memory.peak", "memory", "memory.max_usage_in_bytes")
 CPU: Final = cgroup.File("cpu.stat", "cpuacct", "cpuacct.usage")
+STATUS: Final = Path("/proc/self/status")
 _MAXRSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
 
 
@@ -32,21 +33,26 @@ class Used:
         """Render for the child's frames."""
         return [self.memory_bytes, self.cpu_s]
 
-    @classmethod
-    def of(cls, *kinds: int) -> Used:
-        """Read `resource.RUSAGE_*`: all seconds, and the sum of the peaks, which need not have come together."""
-        usages = [resource.getrusage(kind) for kind in kinds]
-        memory = sum(usage.ru_maxrss for usage in usages) * _MAXRSS_UNIT
-        return cls(memory, sum(usage.ru_utime + usage.ru_stime for usage in usages))
-
     def plus(self, other: Used | None) -> Used:
         """Add another process."""
         return self if other is None else Used(self.memory_bytes + other.memory_bytes, self.cpu_s + other.cpu_s)
 
 
 def of_this_process() -> Used:
-    """Read what this process and the children that it waited for have used."""
-    return Used.of(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    """Read what this process and the children that it waited for have used; their peaks need not have come together."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    peak = _high_water() or own.ru_maxrss * _MAXRSS_UNIT
+    cpu_s = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return Used(peak + children.ru_maxrss * _MAXRSS_UNIT, cpu_s)
+
+
+def _high_water() -> int | None:
+    """Read this process's peak where Linux tells it: ru_maxrss also counts what whoever started us held just then."""
+    try:
+        lines = STATUS.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, ValueError, StopIteration):
+        return None
 
 
 def reported(body: Mapping[str, Any]) -> Used | None:

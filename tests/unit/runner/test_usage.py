@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,12 @@ def test_what_a_child_says_of_itself_survives_its_frame() -> None:
     used = of_this_process()
     assert reported({"used": used.to_json()}) == used
     assert reported({"reason": "x"}) is None
+
+
+def test_the_memory_of_whoever_started_it_is_not_its_own() -> None:
+    code = "from bullpen_runner.usage import of_this_process; print(of_this_process().memory_bytes)"
+    ballast = bytearray(300 << 20)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 1 << 20 < int(said) < 100 << 20
+    del ballast
