@@ -46,6 +46,10 @@ class Fault(StrEnum):
     """Redis or the graph store was away: never costs a job."""
 
 
+STORE_AWAY: Final = "store-away"
+"""The graph store stayed away from an attempt that had results: claiming pauses until it answers again."""
+
+CANCELLED: Final = "cancelled"
 START_FAILURE: Final = "start-failure"
 """Ended before it was bound for a reason that may be the image's or the node's: several in a row open the breaker."""
 
@@ -88,7 +92,7 @@ def lost(seen: KubeJobSeen | None, uid: str) -> Outcome:
 
 def cancelled() -> Outcome:
     """Judge an attempt that somebody asked to cancel, once it has ended."""
-    return Outcome(Verdict.UNRECOVERABLE, "cancelled", "cancelled")
+    return Outcome(Verdict.UNRECOVERABLE, CANCELLED, "cancelled")
 
 
 def timed_out(waiting: Outcome) -> Outcome:
@@ -212,6 +216,7 @@ _WORDS: Final[dict[RunnerOutcome, tuple[Verdict, str, str, Fault]]] = {
     RunnerOutcome.FAILED: (Verdict.FAILED, "failed", "the processor failed", Fault.JOB),
     RunnerOutcome.UNRECOVERABLE: (Verdict.UNRECOVERABLE, "unrecoverable", "failed for good", Fault.JOB),
     RunnerOutcome.GIVE_BACK: (Verdict.GIVE_BACK, "outage", "a store stayed away", Fault.OUTAGE),
+    RunnerOutcome.STORE_AWAY: (Verdict.GIVE_BACK, STORE_AWAY, "the graph store stayed away", Fault.OUTAGE),
     RunnerOutcome.SUPERSEDED: (Verdict.GIVE_BACK, "superseded", "the runner lost its fence", Fault.DISRUPTION),
     RunnerOutcome.OOM: (Verdict.FAILED, "oom", "out of memory", Fault.JOB),
 }

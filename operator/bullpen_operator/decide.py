@@ -20,6 +20,10 @@ ASTRAY_RENEWALS: Final = 2
 """Renewals after which a runner must have noticed that its job is no longer its own."""
 
 
+ASTRAY: Final = "astray"
+"""What lost its job, and does not end by itself."""
+
+
 class Do(StrEnum):
     """What is to be done about an attempt."""
 
@@ -164,7 +168,7 @@ def _astray(attempt: Attempt, seen: KubeJobSeen | None, moment: Moment) -> Actio
         return Action(Do.RECORD, "not-recorded")
     patience_s = ASTRAY_RENEWALS * attempt.settings.lock_ms / 1000 / RENEWALS_PER_LOCK
     if lingers(seen) and not seen.deleting and moment.astray_s >= patience_s:
-        return Action(Do.DELETE, "astray")
+        return Action(Do.DELETE, ASTRAY)
     return OK
 
 

@@ -34,7 +34,7 @@ class Dispatch:
         spec = lane.served.spec
         if lane.closing or spec.suspend or len(lane.slots) >= spec.concurrency:
             return False
-        return now >= lane.launcher_pause.until and lane.breaker.allows(now)
+        return not lane.away and now >= lane.launcher_pause.until and lane.breaker.allows(now)
 
     async def claim(self) -> Claimed | Empty:
         """Claim the next job under a token of its own and take a slot for it.

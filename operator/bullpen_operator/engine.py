@@ -22,6 +22,7 @@ from bullpen_operator.loops import (
     EngineSettings,
     audit_loop,
     claim_loop,
+    deliver_loop,
     guarded,
     hear_loop,
     renew_loop,
@@ -74,6 +75,7 @@ class Engine:
         serving = self._servings.get(served.name)
         if serving is not None and _same_queue(serving.lane.served, served):
             serving.lane.describe(served)
+            serving.outbox.wake.set()
         else:
             if serving is not None:
                 self._leave(serving)
@@ -160,6 +162,7 @@ class Engine:
         first, forget = (lambda: self._poke(serving)), (lambda: self._forget(serving))
         crew.loop(("audit", id(serving)), lambda: audit_loop(serving, interval_s, first, forget, clock))
         crew.loop(("renew", id(serving)), lambda: renew_loop(serving, clock))
+        crew.loop(("deliver", id(serving)), lambda: deliver_loop(serving, interval_s, first, clock))
 
     async def _claim(self, server: Server) -> None:
         def servings() -> list[Serving]:
@@ -170,8 +173,11 @@ class Engine:
         await claim_loop(claiming, Backoff(first_s=0.5, longest_s=5.0), servings, self._clock)
 
     def _forget(self, serving: Serving) -> None:
+        if serving.lane.undelivered:
+            about = {"jobqueue": serving.lane.name, "records": serving.lane.undelivered}
+            logger.warning("records wait in Redis until a JobQueue of this name is served again", extra=about)
         self._left.remove(serving)
-        self._crew.dismiss(("audit", id(serving)), ("renew", id(serving)))
+        self._crew.dismiss(*((loop, id(serving)) for loop in ("audit", "renew", "deliver")))
 
     async def _drain(self) -> None:
         """End every attempt and settle it, as far as the time allows."""
@@ -184,7 +190,7 @@ class Engine:
             for serving in self._all():
                 drain = functools.partial(serving.drain, told)
                 clean &= await guarded(drain) and await guarded(serving.audit.round)
-            if clean and self._crew.idle and not any(one.lane.slots.held for one in self._all()):
+            if clean and self._crew.idle and all(one.at_rest for one in self._all()):
                 return
             await self._clock.sleep(self._settings.drain_interval_s)
 

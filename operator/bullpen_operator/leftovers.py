@@ -5,18 +5,19 @@ Their jobs are still active: somebody has to settle them. All that takes is in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bullpen_operator import naming
-from bullpen_operator.model import JobQueueSpec
+from bullpen_operator.model import ANY_NAME, JobQueueSpec
 from bullpen_operator.podrules import RUNNER
 from bullpen_operator.seen import Attempt
 from bullpen_operator.seen_from import kube_job_seen
 from bullpen_protocol.assignment import VARIABLES
 
 Json = Mapping[str, Any]
+_Identity = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,24 @@ class Leftover:
 def leftovers(kube_jobs: Iterable[Json], jobqueues: Iterable[Json]) -> list[Leftover]:
     """Find what attempts that are not recorded yet belong to, where no JobQueue serves it."""
     served = {_served(body) for body in jobqueues}
-    found = {}
+    secrets: dict[_Identity, str] = {}
+    attempts: dict[_Identity, list[Attempt]] = {}
     for body, attempt in _unrecorded(kube_jobs):
         identity = (attempt.jobqueue, attempt.prefix, attempt.queue)
         secret = _redis_secret(body)
         if identity not in served and secret:
-            found[identity] = _leftover(attempt, secret)
-    return list(found.values())
+            secrets[identity] = secret
+            attempts.setdefault(identity, []).append(attempt)
+    return [_leftover(attempts[identity], secret) for identity, secret in secrets.items()]
 
 
-def _served(body: Json) -> tuple[str, str, str]:
+def job_types_of(attempts: Iterable[Attempt]) -> list[Json]:
+    """Render job types that serve no more than to name the graph stores of *attempts*, which get their records."""
+    graphs = sorted({attempt.settings.graph for attempt in attempts} - {""})
+    return [{"name": ANY_NAME}, *({"name": graph, "graph": {"secretRef": {"name": graph}}} for graph in graphs)]
+
+
+def _served(body: Json) -> _Identity:
     metadata, spec = body.get("metadata") or {}, body.get("spec") or {}
     full_name = f"{metadata.get('namespace')}/{metadata.get('name')}"
     return full_name, str(spec.get("prefix") or "bull"), str(spec.get("queue"))
@@ -55,7 +64,8 @@ def _unrecorded(kube_jobs: Iterable[Json]) -> Iterator[tuple[Json, Attempt]]:
             yield body, seen.attempt
 
 
-def _leftover(attempt: Attempt, secret: str) -> Leftover:
+def _leftover(attempts: Sequence[Attempt], secret: str) -> Leftover:
+    attempt = attempts[-1]
     namespace, _, name = attempt.jobqueue.partition("/")
     spec = JobQueueSpec.model_validate(
         {
@@ -64,7 +74,7 @@ def _leftover(attempt: Attempt, secret: str) -> Leftover:
             "redis": {"secretRef": {"name": secret}},
             "lockDuration": f"{attempt.settings.lock_ms}ms",
             "suspend": True,
-            "jobTypes": [{"name": "*"}],
+            "jobTypes": job_types_of(attempts),
         }
     )
     return Leftover(namespace, name, naming.installation_of(attempt.token), spec)

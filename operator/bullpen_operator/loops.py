@@ -1,4 +1,4 @@
-"""The loops of an engine: one per Redis, one per launcher, two per JobQueue. Outages pause them and never end them."""
+"""The loops of an engine: one per Redis and launcher, three per JobQueue. Outages pause them and never end them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from bullpen_operator.serving import Serving
 from bullpen_protocol.bullmq import RedisFaultError
 
 logger = logging.getLogger(__name__)
+
+PROBE_S = 15.0
+"""A graph store that stays away is asked this often."""
 
 LEAVING_AUDIT_S = 1.0
 """A JobQueue that was removed is looked at this often, until nothing of it is left."""
@@ -149,7 +152,7 @@ async def audit_loop(
             pause.failed(clock.monotonic())
             rest_s = pause.until - clock.monotonic()
         if serving.leaving:
-            if serving.audited and not serving.lane.slots.held:
+            if serving.audited and serving.at_rest:
                 forget()
                 return
             rest_s = LEAVING_AUDIT_S
@@ -162,6 +165,23 @@ async def _audit(serving: Serving, first: Callable[[], None], clock: Clock) -> N
     serving.audited, serving.audited_at = True, clock.now()
     if not was_audited:
         first()
+
+
+async def deliver_loop(serving: Serving, interval_s: float, resumed: Callable[[], None], clock: Clock) -> None:
+    """Bring one JobQueue's records to its graph stores; ask a store that is away until it is back: then *resumed*."""
+    lane, outbox = serving.lane, serving.outbox
+    pause = Backoff(longest_s=PROBE_S)
+    while True:
+        outbox.wake.clear()
+        was_away = bool(lane.away)
+        if await guarded(outbox.round) and not lane.away:
+            pause.worked()
+            if was_away:
+                resumed()
+            await _until(outbox.wake, interval_s)
+        else:
+            pause.failed(clock.monotonic())
+            await clock.sleep(pause.until - clock.monotonic())
 
 
 async def renew_loop(serving: Serving, clock: Clock) -> None:

@@ -23,8 +23,9 @@ class Metrics:
         self._settled = self._counter("settled", "Attempts the operator finished, by outcome", "outcome")
         self._given_back = self._counter("given_back", "Attempts given back without spending one, by reason", "reason")
         self._drift = self._counter("drift", "Differences that the audit found between Redis and the cluster", "kind")
-        self._outages = self._counter("outages", "Times that Redis or the API server went away", "what")
+        self._outages = self._counter("outages", "Times that Redis, the API server or a graph store went away", "what")
         self._degraded = self._gauge("degraded", "1 while nothing is claimed because of a fault")
+        self._outbox = self._gauge("outbox", "Records of ended attempts that a graph store has yet to accept")
         self._slots = self._gauge("slots", "Places of the concurrency, by what they hold", "state")
         self._jobs = self._gauge("jobs", "Jobs of the queue, by BullMQ's state", "state")
         self._stale = Gauge(
@@ -42,6 +43,8 @@ class Metrics:
                 self._given_back.labels(event.jobqueue, event.code).inc()
             case EventKind.DRIFT:
                 self._drift.labels(event.jobqueue, event.code).inc()
+            case EventKind.DEGRADED if event.code == "store":
+                self._outages.labels(event.jobqueue, event.code).inc()
             case EventKind.AWAY:
                 self._outages.labels(event.jobqueue, event.code).inc()
 
@@ -49,6 +52,7 @@ class Metrics:
         """Set the gauges to what is."""
         for queue in queues:
             self._degraded.labels(queue.name).set(bool(queue.degraded))
+            self._outbox.labels(queue.name).set(queue.undelivered)
             free = max(0, queue.concurrency - queue.pending - queue.running)
             for state, count in (("pending", queue.pending), ("running", queue.running), ("free", free)):
                 self._slots.labels(queue.name, state).set(count)

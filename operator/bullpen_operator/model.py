@@ -181,6 +181,7 @@ class JobType(_JobSettings):
 
     def attempt_settings(self, lock: timedelta) -> AttemptSettings:
         """Freeze what settling an attempt will need."""
+        limits = self.resources.limits
         return AttemptSettings(
             lock_ms=_milliseconds(lock),
             timeout_s=self.timeout.total_seconds(),
@@ -189,6 +190,9 @@ class JobType(_JobSettings):
             give_back_max=self.give_back.max,
             give_back_delay_ms=_milliseconds(self.give_back.delay),
             permanent_exit_codes=self.permanent_exit_codes,
+            graph=self.graph.secret_ref.name if self.graph is not None else "",
+            memory_limit_bytes=None if limits.memory is None else int(quantity(limits.memory)),
+            cpu_limit=None if limits.cpu is None else quantity(limits.cpu),
         )
 
 
@@ -224,6 +228,11 @@ class JobQueueSpec(_Model):
         by_name = {job_type.name: job_type for job_type in self.job_types}
         found = by_name.get(name) or by_name.get(ANY_NAME)
         return None if found is None else self._with_defaults(found)
+
+    def graph_secrets(self) -> tuple[str, ...]:
+        """Names of the Secrets of the graph stores that job types write to, each once."""
+        graphs = (self._with_defaults(job_type).graph for job_type in self.job_types)
+        return tuple(dict.fromkeys(graph.secret_ref.name for graph in graphs if graph is not None))
 
     def _with_defaults(self, job_type: JobType) -> JobType:
         inherited = {name: getattr(self.defaults, name) for name in self.defaults.model_fields_set}

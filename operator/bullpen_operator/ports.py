@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from bullpen_operator.model import JobType
 from bullpen_operator.seen import Attempt, KubeJobSeen
@@ -53,11 +53,26 @@ class Launcher(Protocol):
         """Attempts as they change. May miss some: the audit finds those."""
 
 
-class Outbox(Protocol):
-    """Provenance records on their way to the graph; a record leaves when the graph has accepted it."""
+class StoreUnavailableError(Exception):
+    """The graph store gave no answer, or one that says nothing of the update: try again later. One sentence."""
 
-    async def put(self, attempt: Attempt, record: Mapping[str, Any]) -> None:
-        """Keep *record* until the graph has it; the same attempt twice is one record."""
+
+class StoreRefusedError(Exception):
+    """The graph store will never take this update. One sentence."""
+
+
+class Store(Protocol):
+    """One graph store, as far as the operator needs it. Every method may raise StoreUnavailableError."""
+
+    async def probe(self) -> None:
+        """Ask something cheap; returns if the store answers as it should."""
+
+    async def update(self, text: str) -> None:
+        """Run a SPARQL update, in one try; it may have been run although no answer came.
+
+        Raises:
+            StoreRefusedError: it never will be.
+        """
 
 
 class Clock(Protocol):
@@ -121,6 +136,15 @@ class Queue(Protocol):
 
     def advance(self, job: Job) -> Awaitable[None]:
         """Produce the next job of the scheduler or legacy repeat that made *job*; twice is once."""
+
+    def outbox_put(self, iri: str, record: str) -> Awaitable[bool]:
+        """Keep a record for the graph store; False: one of this name is kept already, and it stays."""
+
+    def outbox_page(self, cursor: int = 0) -> Awaitable[tuple[int, dict[str, str]]]:
+        """Read some of the kept records, and the cursor of the next page; 0: there is none."""
+
+    def outbox_remove(self, iri: str) -> Awaitable[None]:
+        """Let go of a record."""
 
     def counts(self) -> Awaitable[dict[str, int]]:
         """Jobs by state."""

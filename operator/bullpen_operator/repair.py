@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bullpen_operator.classify import over, told
-from bullpen_operator.decide import Action, Do, Moment, decide, owns
+from bullpen_operator.decide import ASTRAY, Action, Do, Moment, decide, owns
 from bullpen_operator.dispatch import Dispatch
 from bullpen_operator.events import EventKind
 from bullpen_operator.naming import kube_job_name
+from bullpen_operator.outbox import Outbox
 from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.served import Lane
 from bullpen_operator.settle import Settle
@@ -47,10 +48,11 @@ def _since(marks: dict[str, float], token: str, now: float, *, holds: bool) -> f
 class Repair:
     """Looks at single attempts of one JobQueue and acts."""
 
-    def __init__(self, lane: Lane, dispatch: Dispatch, settle: Settle) -> None:
+    def __init__(self, lane: Lane, dispatch: Dispatch, settle: Settle, outbox: Outbox) -> None:
         self._lane = lane
         self._dispatch = dispatch
         self._settle = settle
+        self._outbox = outbox
         self.sightings = Sightings()
 
     async def heard(self, seen: KubeJobSeen) -> None:
@@ -100,8 +102,9 @@ class Repair:
         elif action.do is Do.SETTLE:
             await self._settle_it(action, attempt, location, seen)
         elif action.do is Do.DELETE:
-            await self._delete(attempt, action.drift)
+            await self._delete(attempt, action.drift, seen if action.drift == ASTRAY else None)
         elif action.do is Do.RECORD and seen is not None:
+            await self._outbox.put_late(attempt, seen)
             await self._record(attempt, seen)
             self._finished(attempt, seen)
 
@@ -118,7 +121,7 @@ class Repair:
 
     async def _settle_it(self, action: Action, attempt: Attempt, location: Location, seen: KubeJobSeen | None) -> None:
         assert action.outcome is not None
-        if not await self._settle.settle(attempt, location.pb or "", action.outcome):
+        if not await self._settle.settle(attempt, location.pb or "", action.outcome, seen):
             return  # it has bound, or somebody else settled it: leave it
         if action.delete:
             await self._lane.served.launcher.delete(_name(attempt))
@@ -127,7 +130,10 @@ class Repair:
         if action.delete or seen is None:
             self._lane.slots.free(attempt.token)
 
-    async def _delete(self, attempt: Attempt, why: str) -> None:
+    async def _delete(self, attempt: Attempt, why: str, moved: KubeJobSeen | None) -> None:
+        """End an attempt; of one that was *moved* already nobody may be left to record the end."""
+        if moved is not None:
+            await self._outbox.put_late(attempt, moved)
         await self._lane.served.launcher.delete(_name(attempt))
         self._lane.tell(EventKind.DELETED, attempt, code=why)
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from bullpen_operator import naming
+from bullpen_operator.backends import Backends, Fault
 from bullpen_operator.engine import Served
 from bullpen_operator.kube import KubeApi, KubeError, batch, jobqueues
 from bullpen_operator.kube_launcher import KubeLauncher, Nodes
@@ -19,7 +20,7 @@ from bullpen_operator.leftovers import Leftover, leftovers
 from bullpen_operator.manifest import Placement
 from bullpen_operator.model import JobQueueSpec
 from bullpen_operator.namespace_mirror import OURS, NamespaceMirror
-from bullpen_operator.ports import Server
+from bullpen_operator.ports import Server, Store
 from bullpen_operator.settings import Settings
 from bullpen_protocol.bullmq import ServerUrlError
 
@@ -39,14 +40,6 @@ class Serves(Protocol):
         """Serve no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a JobQueue is not served: `reason` of the condition, and one sentence."""
-
-    reason: str
-    sentence: str
-
-
 @dataclass
 class Entry:
     """One JobQueue as it was last seen."""
@@ -57,8 +50,10 @@ class Entry:
     fault: Fault | None = None
     status: Mapping[str, Any] = field(default_factory=dict)
     """As the API server last showed it, or as it was last written."""
-    put: tuple[int, str, str | None] | None = None
-    """What the engine serves: generation, URL and CA."""
+    put: tuple[object, ...] | None = field(default=None, repr=False)
+    """What the engine serves: generation, URL and CA of Redis, stores."""
+    notice: Fault | None = None
+    """What troubles a JobQueue that is served."""
 
     @property
     def full_name(self) -> str:
@@ -82,9 +77,8 @@ class Roster:
         self._engine = engine
         self._settings = settings
         self._mirrors = mirrors
-        self._connect = connect
+        self._backends = Backends(api, connect)
         self._nodes = Nodes(api)
-        self._servers: dict[tuple[str, str | None], Server] = {}
         self._launchers: dict[Key, KubeLauncher] = {}
         self._uids: dict[str, str] = {}
         self._searched: set[str] = set()
@@ -148,18 +142,21 @@ class Roster:
         kube_jobs = await self._api.objects(batch(namespace), OURS)
         for leftover in leftovers(kube_jobs, await self._api.objects(jobqueues(namespace))):
             entry = Entry(leftover.namespace, leftover.name)
-            place = await self._redis(entry, leftover.spec)
+            place = await self._backends.redis(entry.namespace, leftover.spec)
             if isinstance(place, Fault):
                 logger.warning(
                     "can't settle what is left", extra={"jobqueue": entry.full_name, "error": place.sentence}
                 )
                 continue
-            self._settle_what_is_left(entry, leftover, self._server(*place))
+            stores, _ = await self._backends.stores(entry.namespace, leftover.spec)
+            self._settle_what_is_left(entry, leftover, self._backends.server(*place), stores)
         self._searched.add(namespace)
 
-    def _settle_what_is_left(self, entry: Entry, leftover: Leftover, server: Server) -> None:
+    def _settle_what_is_left(
+        self, entry: Entry, leftover: Leftover, server: Server, stores: Mapping[str, Store]
+    ) -> None:
         launcher = self._launcher_of(entry, leftover.spec, leftover.installation)
-        self._engine.put(Served(entry.full_name, leftover.spec, leftover.installation, server, launcher))
+        self._engine.put(Served(entry.full_name, leftover.spec, leftover.installation, server, launcher, stores))
         self._engine.remove(entry.full_name)
         logger.info("settling what is left", extra={"jobqueue": entry.full_name, "queue": leftover.spec.queue})
 
@@ -169,21 +166,25 @@ class Roster:
         except ValidationError as error:
             self._refuse(entry, generation, Fault("InvalidSpec", sentence_of(error)))
             return
-        place = await self._redis(entry, spec)
+        place = await self._backends.redis(entry.namespace, spec)
         if isinstance(place, Fault):
             self._refuse(entry, generation, place)
             return
-        wanted = (generation, *place)
+        stores, notice = await self._backends.stores(entry.namespace, spec)
+        if notice is not None and notice != entry.notice:
+            logger.warning("served with a fault", extra={"jobqueue": entry.full_name, "error": notice.sentence})
+        entry.notice = notice
+        wanted = (generation, *place, stores)
         if entry.put != wanted:
             try:
-                server = self._server(*place)
+                server = self._backends.server(*place)
             except ServerUrlError as error:
                 name = spec.redis.secret_ref.name
                 self._refuse(entry, generation, Fault("SecretInvalid", f"Secret {name!r}, key url: {error}"))
                 return
             installation = naming.installation_id(await self._uid(entry.namespace), entry.namespace, entry.name)
             launcher = self._launcher_of(entry, spec, installation)
-            self._engine.put(Served(entry.full_name, spec, launcher.installation, server, launcher))
+            self._engine.put(Served(entry.full_name, spec, launcher.installation, server, launcher, stores))
             entry.generation, entry.fault, entry.put = generation, None, wanted
             logger.info("serving", extra={"jobqueue": entry.full_name, "queue": spec.queue, "generation": generation})
 
@@ -195,23 +196,6 @@ class Roster:
         if entry.put is not None:
             self._engine.remove(entry.full_name)
             entry.put = None
-
-    async def _redis(self, entry: Entry, spec: JobQueueSpec) -> tuple[str, str | None] | Fault:
-        name = spec.redis.secret_ref.name
-        secret = await self._api.secret(entry.namespace, name)
-        if secret is None:
-            sentence = f"Secret {name!r} does not exist; create it with the key url (redis://...)"
-            return Fault("SecretMissing", sentence)
-        if not secret.get("url"):
-            return Fault("SecretIncomplete", f"Secret {name!r} has no key url; add it (redis://...)")
-        return secret["url"].strip(), secret.get("ca.crt") or None
-
-    def _server(self, url: str, ca: str | None) -> Server:
-        """Share one connection among the JobQueues of one Redis: it makes one blocking wait for all."""
-        place = (url, ca)
-        if place not in self._servers:
-            self._servers[place] = self._connect(url, ca)
-        return self._servers[place]
 
     def _launcher_of(self, entry: Entry, spec: JobQueueSpec, installation: str) -> KubeLauncher:
         """Keep one launcher per JobQueue for good: the engine listens to it."""

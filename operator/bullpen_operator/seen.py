@@ -63,6 +63,16 @@ class PodSeen:
     terminated: Terminated | None = None
     init_terminated: Terminated | None = None
     """An init container (no native sidecar) that ended with a code other than 0."""
+    image: str = ""
+    """Of the main container, as the JobQueue or its chart names it."""
+    image_digest: str = ""
+    """`sha256:...` of what was pulled."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    """Of the main container."""
+    memory_peak_bytes: int | None = None
+    cpu_seconds: float | None = None
+    """What it used, where the launcher measures that: locally."""
 
     @property
     def ended(self) -> bool:
@@ -97,6 +107,11 @@ class AttemptSettings:
     give_back_max: int = 20
     give_back_delay_ms: int = 5_000
     permanent_exit_codes: tuple[int, ...] = ()
+    graph: str = ""
+    """Name of the Secret of the graph store that gets the results; empty: there are none."""
+    memory_limit_bytes: int | None = None
+    cpu_limit: float | None = None
+    """Cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,10 @@ class Attempt:
     number: int = 1
     """attemptsMade + 1 at the claim; for people, never for identity."""
     settings: AttemptSettings = field(default_factory=AttemptSettings)
+    added_ms: int = 0
+    """The job's own `timestamp`: with its id it tells the job from all that ever had this id."""
+    previous: str = ""
+    """Token of the attempt that had the job before; empty: none of ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ TEXT_LIMIT: Final = 4096
 
 _NEVER_STARTED: Final = frozenset({"StartError", "ContainerCannotRun"})
 """Reasons of a terminated container whose process never ran."""
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _DULL_WAITS: Final = frozenset({"PodInitializing", "ContainerCreating"})
 """Waits that say no more than that something else comes first."""
 
@@ -111,6 +113,10 @@ def pod_seen(pod: Json) -> PodSeen:
         started=_started(runner, terminated),
         terminated=terminated,
         init_terminated=_init_terminated(spec, status),
+        image=_image(spec),
+        image_digest=_digest(runner.get("imageID")),
+        started_at=_moment(runner, "startedAt"),
+        finished_at=_moment(runner, "finishedAt"),
     )
 
 
@@ -198,6 +204,21 @@ def _init_terminated(spec: Json, status: Json) -> Terminated | None:
         if end is not None and end.exit_code != 0 and container.get("name") not in sidecars:
             return end
     return None
+
+
+def _image(spec: Json) -> str:
+    return next((_text(c.get("image")) for c in spec.get("containers") or () if c.get("name") == RUNNER), "")
+
+
+def _digest(image_id: Any) -> str:
+    found = _DIGEST.search(_text(image_id))
+    return found[0] if found else ""
+
+
+def _moment(container: Json, name: str) -> datetime | None:
+    state = container.get("state") or {}
+    value = (state.get("terminated") or state.get("running") or {}).get(name)
+    return _time(value) if value else None
 
 
 def _text(value: Any) -> str:

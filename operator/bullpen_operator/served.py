@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,7 +10,7 @@ from bullpen_operator.breaker import Breaker, Change
 from bullpen_operator.escaping import safe
 from bullpen_operator.events import Event, EventKind, Report
 from bullpen_operator.model import GRAPH_TIMEOUT_S, JobQueueSpec, JobType
-from bullpen_operator.ports import Clock, Launcher, Queue, Server
+from bullpen_operator.ports import Clock, Launcher, Queue, Server, Store
 from bullpen_operator.seen import Attempt, AttemptSettings
 from bullpen_operator.slots import Slots
 from bullpen_protocol.bullmq import Job, Location
@@ -31,6 +32,8 @@ class Served:
     """The Redis of the queue. JobQueues on one Redis share one: it makes one blocking wait for all."""
     launcher: Launcher
     """One per JobQueue, or one that several share."""
+    stores: Mapping[str, Store] = field(default_factory=dict)
+    """Graph stores by the name of their Secret. Attempts of a store that is not here get no records by the operator."""
 
 
 @dataclass
@@ -75,6 +78,10 @@ class Lane:
     """Job names that no job type serves -> when one was last given back."""
     claiming: set[str] = field(default_factory=set)
     """Tokens of claims that this operator has not had an answer to."""
+    away: dict[str, str] = field(default_factory=dict)
+    """Graph stores that do not answer as they should -> why, one sentence. While there is one, nothing is claimed."""
+    undelivered: int = 0
+    """Records in the outbox that a graph store has yet to accept."""
     closing: bool = False
     """The JobQueue was deleted, or the operator is draining: claimed jobs are given back, not launched."""
 
@@ -118,7 +125,10 @@ class Lane:
         spec = self.served.spec
         job_id = job.id if isinstance(job, Job) else job.job_id
         settings = self._settings(spec.job_type(job.name))
-        return Attempt(self.name, spec.prefix, spec.queue, job_id, job.name, token, job.atm + 1, settings)
+        added_ms, previous = _origin(job)
+        return Attempt(
+            self.name, spec.prefix, spec.queue, job_id, job.name, token, job.atm + 1, settings, added_ms, previous
+        )  # fmt: skip
 
     def _settings(self, job_type: JobType | None) -> AttemptSettings:
         if job_type is None:
@@ -132,9 +142,42 @@ class Lane:
         elif change is Change.CLOSED:
             self.tell(EventKind.RECOVERED, code="breaker", sentence="jobs are claimed again")
 
+    def store_of(self, graph: str, job_name: str) -> str:
+        """Name the store that takes records for *graph*: the job type's of today if that was left; empty: none does."""
+        if graph in self.served.stores:
+            return graph
+        job_type = self.served.spec.job_type(job_name)
+        name = job_type.graph.secret_ref.name if job_type is not None and job_type.graph is not None else ""
+        return name if graph and name in self.served.stores else ""
+
+    def store_away(self, name: str, why: str) -> None:
+        """Claim nothing until the store *name* is back; *why* is one sentence."""
+        told = bool(self.away)
+        self.away[name] = why
+        if not told:
+            self.tell(EventKind.DEGRADED, code="store", sentence=self.away_sentence)
+
+    def store_back(self, name: str) -> None:
+        """The store *name* answers as it should."""
+        if self.away.pop(name, None) is not None and not self.away:
+            self.tell(EventKind.RECOVERED, code="store", sentence="the graph store answers; jobs are claimed again")
+
+    @property
+    def away_sentence(self) -> str:
+        """What people read while a store is away; empty while none is."""
+        why = next(iter(self.away.values()), "")
+        return f"{why}; no job is claimed until it is back" if why else ""
+
     def tell(self, kind: EventKind, attempt: Attempt | None = None, **details: str) -> None:
         """Report a transition."""
         about = {}
         if attempt is not None:
             about = {"job_id": safe(attempt.job_id), "job_name": safe(attempt.job_name), "token": attempt.token}
         self.report(Event(kind, self.name, **about, **details))
+
+
+def _origin(job: Job | Location) -> tuple[int, str]:
+    """When the job was added, and which attempt of ours had it before, as far as the hash tells."""
+    mover = job.bullpen.get("t")
+    previous = mover.partition("#")[0] if isinstance(mover, str) and mover.startswith(TOKEN_PREFIX) else ""
+    return job.timestamp if isinstance(job, Job) else 0, previous

@@ -9,6 +9,7 @@ from datetime import datetime
 from bullpen_operator.audit import Audit, Renewal
 from bullpen_operator.dispatch import Dispatch
 from bullpen_operator.naming import kube_job_name
+from bullpen_operator.outbox import Outbox
 from bullpen_operator.repair import Repair
 from bullpen_operator.served import Lane
 from bullpen_operator.settle import Settle
@@ -21,11 +22,12 @@ class Serving:
 
     def __init__(self, lane: Lane, new_id: Callable[[], str], stalled_interval_ms: int) -> None:
         self.lane = lane
-        self.settle = Settle(lane)
+        self.outbox = Outbox(lane)
+        self.settle = Settle(lane, self.outbox)
         self.dispatch = Dispatch(lane, self.settle, new_id)
-        self.repair = Repair(lane, self.dispatch, self.settle)
+        self.repair = Repair(lane, self.dispatch, self.settle, self.outbox)
         self.audit = Audit(lane, self.repair, stalled_interval_ms)
-        self.watch = Watch(lane, self.repair)
+        self.watch = Watch(lane, self.repair, self.outbox)
         self.renewal = Renewal(lane)
         self.claim_at = 0.0
         """Monotonic time of the next claim if no marker comes before it."""
@@ -38,6 +40,11 @@ class Serving:
         """Set: audit now."""
         self.leaving = False
         """Its JobQueue was removed; it stays until its attempts have ended."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no attempt of it runs, and no record of one can be delivered now."""
+        return not self.lane.slots.held and self.outbox.quiet
 
     def moments(self, now: float) -> Iterator[float]:
         """Yield the monotonic times at which something may be done that no marker tells of."""

@@ -11,14 +11,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bullpen_operator.classify import Fault, Outcome, Verdict
+from bullpen_operator.classify import STORE_AWAY, Fault, Outcome, Verdict
 from bullpen_operator.events import EventKind
-from bullpen_operator.seen import Attempt
+from bullpen_operator.outbox import Outbox
+from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.served import Lane
 from bullpen_protocol.bullmq import Code, HoldResult, Job, QueueError
 
 LONGEST_DELAY_MS: Final = 600_000
 """However often a job was given back, it is tried again after this."""
+
+AFTER_OUTAGE_MS: Final = 1_000
+"""What the graph store kept from its results is due soon: while it is away nothing is claimed anyhow."""
 
 UNKNOWN_JOB: Final = "unknown-job"
 CLOSING: Final = "closing"
@@ -73,11 +77,13 @@ def capped(outcome: Outcome, given_back: GiveBacks, attempt: Attempt) -> Outcome
 def delay_ms(outcome: Outcome, given_back: GiveBacks, attempt: Attempt) -> int:
     """Time until a job that is given back may run again; it doubles with each give-back.
 
+    Of a store that only runners can't reach the operator's probes tell nothing: there the doubling alone slows down.
     Never below the graph timeout when no kubelet confirmed the end: a pod whose hold succeeded just before this
     give-back may write for so long, and the next one must not write beside it.
     """
     settings = attempt.settings
-    growing = min(settings.give_back_delay_ms << min(given_back.total, 20), LONGEST_DELAY_MS)
+    first = AFTER_OUTAGE_MS if outcome.code == STORE_AWAY else settings.give_back_delay_ms
+    growing = min(first << min(given_back.total, 20), LONGEST_DELAY_MS)
     shortest = 1 if outcome.confirmed else int(settings.graph_timeout_s * 1000)
     return max(growing, shortest)
 
@@ -95,11 +101,12 @@ class _Case:
 class Settle:
     """Finishes attempts of one JobQueue."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, outbox: Outbox) -> None:
         self._lane = lane
+        self._outbox = outbox
 
-    async def settle(self, attempt: Attempt, fence: str, outcome: Outcome) -> bool:
-        """Move the job as *outcome* says, under *fence*.
+    async def settle(self, attempt: Attempt, fence: str, outcome: Outcome, seen: KubeJobSeen | None = None) -> bool:
+        """Move the job as *outcome* says, under *fence*, and put the attempt's record into the outbox.
 
         Returns:
             Whether the job was still the attempt's and is settled now; False: somebody else has moved it.
@@ -116,6 +123,7 @@ class Settle:
                 raise
             return False
         self._settled(attempt, final)
+        await self._outbox.put(attempt, final, seen, job, uid=fence.partition("#")[2])
         return True
 
     async def _finish(self, case: _Case, outcome: Outcome) -> None:
@@ -169,6 +177,8 @@ class Settle:
         lane = self._lane
         kind = EventKind.GIVEN_BACK if outcome.verdict is Verdict.GIVE_BACK else EventKind.SETTLED
         lane.tell(kind, attempt, code=outcome.code, sentence=outcome.sentence, outcome=outcome.verdict.value)
+        if outcome.code == STORE_AWAY:
+            self._outbox.doubt(attempt, outcome.sentence)
         if outcome.code in TELLS_NOTHING:
             lane.breaker.void(attempt.token)
             return

@@ -47,6 +47,10 @@ class QueueStatus:
     suspended: bool = False
     degraded: str = ""
     """Why jobs are not claimed, or what waits for a job type; one sentence, empty when all is well."""
+    reason: str = ""
+    """The same for machines, as a condition has it: `RedisAway`, `StoreAway` ..."""
+    stopped: bool = False
+    """It is degraded, and nothing is claimed because of that."""
     unknown_names: tuple[str, ...] = ()
     audited_at: datetime | None = None
     """When the last complete audit ended; None: none yet, so nothing is claimed."""
@@ -54,11 +58,15 @@ class QueueStatus:
     """Attempts that ended since this engine started, by outcome."""
     leaving: bool = False
     """Its JobQueue was removed; its attempts run on."""
+    undelivered: int = 0
+    """Records of ended attempts that a graph store has yet to accept."""
 
 
 async def status_of(serving: Serving, now: float, settled: Mapping[str, int]) -> QueueStatus:
     """Look at one JobQueue."""
     lane = serving.lane
+    counts = await _counts(lane)
+    trouble = trouble_of(lane, redis_away=not counts)
     slots = sorted(lane.slots.held.values(), key=lambda slot: slot.since)
     running = sum(slot.stage is Stage.RUNNING for slot in slots)
     return QueueStatus(
@@ -68,26 +76,44 @@ async def status_of(serving: Serving, now: float, settled: Mapping[str, int]) ->
         pending=len(slots) - running,
         running=running,
         attempts=tuple(_attempt(slot, now) for slot in slots),
-        counts=await _counts(lane),
+        counts=counts,
         suspended=lane.served.spec.suspend,
-        degraded=degraded(lane),
+        degraded=trouble.sentence,
+        reason=trouble.reason,
+        stopped=trouble.stops,
         unknown_names=tuple(lane.unknown_names),
         audited_at=serving.audited_at,
         settled=dict(settled),
         leaving=serving.leaving,
+        undelivered=lane.undelivered,
     )
 
 
-def degraded(lane: Lane) -> str:
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong with a JobQueue; nothing, unless it says so."""
+
+    reason: str = ""
+    sentence: str = ""
+    stops: bool = True
+    """Nothing is claimed because of it."""
+
+
+def trouble_of(lane: Lane, *, redis_away: bool) -> Trouble:
     """Say what is wrong with a JobQueue, worst first."""
+    if redis_away:
+        return Trouble("RedisAway", "Redis does not answer; jobs wait where they are")
     if lane.breaker.open:
-        return lane.breaker.sentence
+        return Trouble("BreakerOpen", lane.breaker.sentence)
+    if lane.away:
+        return Trouble("StoreAway", lane.away_sentence)
     if lane.launcher_pause.active:
-        return "attempts can't be launched right now; claimed jobs keep their locks"
+        return Trouble("LauncherAway", "attempts can't be launched right now; claimed jobs keep their locks")
     if lane.unknown_names:
+        # Names that no job type serves hold up their own jobs only: the others are claimed.
         names = ", ".join(repr(name) for name in list(lane.unknown_names)[-3:])
-        return f"no job type serves jobs named {names}; they wait until one does"
-    return ""
+        return Trouble("UnknownNames", f"no job type serves jobs named {names}; they wait until one does", stops=False)
+    return Trouble(stops=False)
 
 
 async def _counts(lane: Lane) -> Mapping[str, int]:

@@ -114,19 +114,21 @@ def judge(entry: Entry, queue: QueueStatus | None) -> Verdict:
         return Verdict(False, entry.fault.reason, entry.fault.sentence, degraded=True)
     if queue is None:
         return Verdict(False, "Starting", "the operator has not begun to serve it")
-    return _judge_served(queue)
+    verdict = _judge_served(queue)
+    if entry.notice is not None and not verdict.degraded:
+        return Verdict(verdict.ready, entry.notice.reason, entry.notice.sentence, degraded=True)
+    return verdict
 
 
 def _judge_served(queue: QueueStatus) -> Verdict:
     if not queue.counts:
-        return Verdict(False, "RedisAway", "Redis does not answer; jobs wait where they are", degraded=True)
+        return Verdict(False, queue.reason, queue.degraded, degraded=True)
     if queue.audited_at is None:
         return Verdict(False, "Starting", "the first audit has not ended, and nothing is claimed before")
     if queue.suspended:
         return Verdict(False, "Suspended", "spec.suspend is true")
     if queue.degraded:
-        # Names that no job type serves hold up their own jobs only: the others are claimed.
-        return Verdict(bool(queue.unknown_names), "Degraded", queue.degraded, degraded=True)
+        return Verdict(not queue.stopped, queue.reason, queue.degraded, degraded=True)
     return Verdict(True, "Serving")
 
 

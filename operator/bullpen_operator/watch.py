@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from bullpen_operator.classify import Outcome, Verdict, classify, over
+from bullpen_operator.classify import Outcome, Verdict, classify, over, told
 from bullpen_operator.events import EventKind
+from bullpen_operator.outbox import Outbox
 from bullpen_operator.repair import Repair
 from bullpen_operator.seen import KubeJobSeen
 from bullpen_operator.served import Lane
 from bullpen_operator.slots import Slot, Stage
+from bullpen_protocol.assignment import RunnerOutcome
 
 
 class Watch:
     """Hears of attempts of one JobQueue. Whatever it misses, the audit finds."""
 
-    def __init__(self, lane: Lane, repair: Repair) -> None:
+    def __init__(self, lane: Lane, repair: Repair, outbox: Outbox) -> None:
         self._lane = lane
+        self._outbox = outbox
         self._repair = repair
 
     async def heard(self, seen: KubeJobSeen) -> None:
         """Take in a change of an attempt of ours."""
         token = seen.attempt.token
         if over(seen):
+            said, reason = told(seen)
+            if said == RunnerOutcome.STORE_AWAY:  # before there is room, or the next job would be claimed into it
+                self._outbox.doubt(seen.attempt, reason)
             self._lane.slots.free(token)
             if not seen.recorded:
                 await self._repair.heard(seen)

@@ -14,6 +14,7 @@ from bullpen_operator.serving import Serving
 from bullpen_protocol.bullmq import Claimed, Job, Location
 from fakes.cluster import FakeCluster, FakeKubeJob, FakePod
 from fakes.memory_redis import MemoryQueue, MemoryRedis, MemoryServer
+from fakes.stores import FakeStore
 
 EPOCH: Final = datetime(2026, 11, 23, tzinfo=UTC)
 P: Final = "bull:q:"
@@ -28,6 +29,11 @@ def a_spec(**fields: Any) -> JobQueueSpec:
         }
         | fields
     )  # fmt: skip
+
+
+def a_graph_spec(**fields: Any) -> JobQueueSpec:
+    """One job type, `resize`, that writes to the store of the Secret `graph`."""
+    return a_spec(jobTypes=[{"name": "resize", "graph": {"secretRef": {"name": "graph"}}}], **fields)
 
 
 class TurnedClock:
@@ -57,6 +63,8 @@ class Desk:
     server: MemoryServer = field(init=False)
     cluster: FakeCluster = field(init=False)
     reported: list[Event] = field(default_factory=list)
+    store: FakeStore | None = None
+    """Of the Secret `graph`."""
 
     def __post_init__(self) -> None:
         self.redis = MemoryRedis(lambda: self.clock.ms)
@@ -67,7 +75,8 @@ class Desk:
 
     def operator(self, installation: str | None = None) -> Serving:
         """Make an operator process that knows nothing yet."""
-        served = Served("ns/q", self.spec, installation or self.installation, self.server, self.cluster)
+        stores = {} if self.store is None else {"graph": self.store}
+        served = Served("ns/q", self.spec, installation or self.installation, self.server, self.cluster, stores)
         return Serving(Lane(served, self.clock, self.reported.append), lambda: f"{next(self._ids):04d}", 30_000)
 
     @property

@@ -27,6 +27,7 @@ PLANTS: Final = {
     "core": ("operator/bullpen_operator", "redis"),
     "pure": ("operator/bullpen_operator", "os"),
     "kubernetes": ("operator/bullpen_operator", "kopf"),
+    "http": ("operator/bullpen_operator/local", "aiohttp"),
     "redis": ("runner/bullpen_runner", "redis"),
     "layers": ("operator/bullpen_operator", "bullpen_cli"),
 }

@@ -92,11 +92,6 @@ def shown(url: str | None) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
-def needs_graph(spec: JobQueueSpec) -> bool:
-    """Whether any job type of a JobQueue writes to a graph store."""
-    return any(job_type.graph is not None for job_type in resolved(spec))
-
-
 def resolved(spec: JobQueueSpec) -> Iterator[JobType]:
     """Job types with the defaults filled in."""
     for job_type in spec.job_types:

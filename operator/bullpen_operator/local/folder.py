@@ -184,6 +184,10 @@ class AttemptFolder:
             started=started,
             # A container that never was has no end; only that it can't be started is said of it.
             terminated=self._terminated(body) if started or body.get("reason") == CANNOT_START else None,
+            started_at=_moment(body.get("started_at")),
+            finished_at=_moment(body.get("finished_at")),
+            memory_peak_bytes=body.get("peak_memory_bytes"),
+            cpu_seconds=body.get("cpu_seconds"),
         )
 
     def _terminated(self, body: Mapping[str, Any]) -> Terminated | None:
@@ -225,6 +229,10 @@ class AttemptFolder:
         draft = self.path / "exit.json.tmp"
         draft.write_text(json.dumps(body | {"finished_at": time.time()}))
         draft.replace(self.path / "exit.json")
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _phase(body: Mapping[str, Any], *, started: bool) -> PodPhase:

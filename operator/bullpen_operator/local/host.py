@@ -13,12 +13,16 @@ from typing import Self
 
 from bullpen_operator.engine import Engine, EngineSettings, QueueStatus, Served
 from bullpen_operator.events import Report
-from bullpen_operator.local.environment import Connections, RunnerEnvironment, needs_graph, resolved, shown
+from bullpen_operator.graph_store import HttpStore, StorePlace, StorePlaceError
+from bullpen_operator.leftovers import job_types_of
+from bullpen_operator.local.environment import Connections, RunnerEnvironment, resolved, shown
 from bullpen_operator.local.launcher import LauncherSettings, LocalLauncher
 from bullpen_operator.local.redis import RunningRedis, start_redis
 from bullpen_operator.local.state import NAMESPACE, StateFolder
-from bullpen_operator.local.store import RunningStore, start_store
+from bullpen_operator.local.store import RunningStore, StoreUnusableError, start_store
 from bullpen_operator.model import ANY_NAME, JobQueue, JobQueueSpec
+from bullpen_operator.ports import Store
+from bullpen_operator.seen import Attempt
 from bullpen_operator.server import RedisServer
 from bullpen_protocol.bullmq import AsyncQueue, RedisFaultError, connect_async
 
@@ -109,7 +113,7 @@ class LocalHost:
         if url is None:
             self._redis = await asyncio.to_thread(start_redis, state.redis, port=settings.redis_port)
             url = self._redis.url
-        if graph_url is None and any(needs_graph(spec) for _, spec in settings.specs()):
+        if graph_url is None and any(spec.graph_secrets() for _, spec in settings.specs()):
             self._store = await asyncio.to_thread(start_store, state.store)
             graph_url = self._store.url
         return Connections(
@@ -135,15 +139,29 @@ class LocalHost:
     def _serve(self, state: StateFolder) -> None:
         self._server = server = RedisServer(self.connections.redis_url, ca=self.connections.redis_ca)
         environment = RunnerEnvironment(self.connections, self._settings.environ)
+        graph = self._graph()
         served = dict(self._settings.specs())
         left = {name: spec for name, spec in _left(state) if name not in served}
         for name, spec in (served | left).items():
             folder = state.jobqueue(name)
             launcher = LocalLauncher(LauncherSettings(folder, environment, keep_scratch=self._settings.keep_scratch))
             self._launchers.append(launcher)
-            self.engine.put(Served(f"{NAMESPACE}/{name}", spec, state.installation(name), server, launcher))
+            stores = dict.fromkeys(spec.graph_secrets(), graph) if graph is not None else {}
+            self.engine.put(Served(f"{NAMESPACE}/{name}", spec, state.installation(name), server, launcher, stores))
         for name in left:
             self.engine.remove(f"{NAMESPACE}/{name}")
+
+    def _graph(self) -> Store | None:
+        """Name the one store that stands in for every Secret of a graph."""
+        stores = self.connections
+        if stores.graph_url is None:
+            return None
+        try:
+            return HttpStore(
+                StorePlace(stores.graph_url, stores.graph_update_url, stores.graph_username, stores.graph_password)
+            )
+        except StorePlaceError as error:
+            raise StoreUnusableError(f"the graph store can't be used: its {error}") from error
 
     async def _close(self) -> None:
         for launcher in self._launchers:
@@ -160,23 +178,30 @@ class LocalHost:
 
 def _left(state: StateFolder) -> Iterator[tuple[str, JobQueueSpec]]:
     """JobQueues that attempts on disk belong to, by what the attempts know: their manifests may be gone."""
+    attempts: dict[str, list[Attempt]] = {}
     for folder in state.attempts():
         if folder.exists:
-            attempt = folder.attempt
-            body = {"queue": attempt.queue, "prefix": attempt.prefix, "redis": {"secretRef": {"name": NAMESPACE}}}
-            yield folder.jobqueue, JobQueueSpec.model_validate(body | {"jobTypes": [{"name": ANY_NAME}]})
+            attempts.setdefault(folder.jobqueue, []).append(folder.attempt)
+    for name, left in attempts.items():
+        body = {"queue": left[-1].queue, "prefix": left[-1].prefix, "redis": {"secretRef": {"name": NAMESPACE}}}
+        yield name, JobQueueSpec.model_validate(body | {"jobTypes": job_types_of(left)})
 
 
 def idle(statuses: Sequence[QueueStatus]) -> bool:
-    """Whether every queue was audited and nothing in it waits, runs or is delayed; of those removed, that none runs."""
+    """Whether every queue was audited and nothing in it waits, runs, is delayed or waits for the graph store.
+
+    Of those removed: whether nothing of them runs.
+    """
     return all(_idle(status) for status in statuses)
 
 
 def _idle(status: QueueStatus) -> bool:
     if status.leaving:
-        return not status.attempts
+        return not status.attempts and not status.undelivered
     unfinished = sum(count for state, count in status.counts.items() if state not in FINISHED_STATES)
-    return bool(status.audited_at and status.counts) and not unfinished and not status.attempts
+    return (
+        bool(status.audited_at and status.counts) and not unfinished and not status.attempts and not status.undelivered
+    )
 
 
 def notices(jobqueues: Sequence[JobQueue]) -> Iterator[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         RedisRefusedError,
         ServerUrlError,
     )
-    from bullpen_protocol.bullmq.finishing import Finish
+    from bullpen_protocol.bullmq.finishing import GIVEN_BACK, Finish
     from bullpen_protocol.bullmq.job import BULLPEN_FIELD, CANCEL_FIELD, Job, Location
     from bullpen_protocol.bullmq.keys import RESERVED_IDS
     from bullpen_protocol.bullmq.locking import HoldResult
@@ -44,7 +44,7 @@ _HOMES: Final = {
         "RedisRefusedError",
         "ServerUrlError",
     ),
-    "finishing": ("Finish",),
+    "finishing": ("GIVEN_BACK", "Finish"),
     "job": ("BULLPEN_FIELD", "CANCEL_FIELD", "Job", "Location"),
     "keys": ("RESERVED_IDS",),
     "locking": ("HoldResult",),
@@ -57,6 +57,7 @@ _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in name
 __all__ = (
     "BULLPEN_FIELD",
     "CANCEL_FIELD",
+    "GIVEN_BACK",
     "RESERVED_IDS",
     "AsyncQueue",
     "Claimed",

@@ -14,6 +14,7 @@ from bullpen_protocol.bullmq import (
     finishing,
     locking,
     looking,
+    outbox,
     repeating,
     reporting,
     server,
@@ -77,6 +78,9 @@ class AsyncQueue(BaseQueue):
     advance = _awaiting(repeating.advance)
     nudge = _awaiting(waking.nudge)
     add = _awaiting(adding.add)
+    outbox_put = _awaiting(outbox.outbox_put)
+    outbox_page = _awaiting(outbox.outbox_page)
+    outbox_remove = _awaiting(outbox.outbox_remove)
     check_server = _awaiting(server.check_server)
 
     async def run(self, operation: Operation[T]) -> T:

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("contracts.graph_contract")
+pytest.register_assert_rewrite("contracts.graph_contract", "contracts.store_contract")

@@ -127,6 +127,7 @@ BOUND = [
         id="said-final",
     ),
     pytest.param(ended(75, message=said(RunnerOutcome.GIVE_BACK)), (BACK, "outage", OUTAGE), id="said-give-back"),
+    pytest.param(ended(75, message=said(RunnerOutcome.STORE_AWAY)), (BACK, "store-away", OUTAGE), id="store-away"),
     pytest.param(
         ended(64, message=said(RunnerOutcome.GIVE_BACK)),
         (BACK, "bad-assignment", CONFIGURATION),

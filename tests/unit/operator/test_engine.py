@@ -14,13 +14,16 @@ from bullpen_operator.events import Event, EventKind
 from bullpen_operator.model import JobQueueSpec
 from bullpen_operator.ports import ConfigurationFaultError, LauncherUnavailableError
 from bullpen_operator.seen import KubeJobSeen
-from bullpen_protocol.assignment import RunnerOutcome, TerminationMessage
+from bullpen_protocol.assignment import ExitCode, RunnerOutcome, TerminationMessage
 from fakes.cluster import FakeCluster, FakeKubeJob
 from fakes.memory_redis import MemoryQueue
 from fakes.operators import a_spec
+from fakes.stores import GONE, FakeStore
 from fakes.virtual import LoopClock, VirtualServer, at_once, cancelled, run, until
 
-DONE = TerminationMessage(RunnerOutcome.COMPLETED, value=1, has_value=True).to_text()
+DONE = TerminationMessage(RunnerOutcome.COMPLETED, value=1, has_value=True, recorded=True).to_text()
+NO_STORE = TerminationMessage(RunnerOutcome.STORE_AWAY, "the store is away").to_text()
+GRAPH = [{"name": "resize", "graph": {"secretRef": {"name": "graph"}}}]
 
 
 class House:
@@ -30,13 +33,16 @@ class House:
         self.clock = LoopClock()
         self.server = VirtualServer()
         self.cluster = FakeCluster(self.clock.now)
+        self.store = FakeStore()
+        """Of the Secret `graph`."""
         self.events: list[Event] = []
         self.stopped = False
         self.engine = Engine(report=self.events.append, settings=EngineSettings(**settings), clock=self.clock)
 
     def serve(self, name: str = "ns/q", **spec: Any) -> JobQueueSpec:
         described = a_spec(**spec)
-        self.engine.put(Served(name, described, f"inst-{name}", self.server, self.cluster))
+        stores = {"graph": self.store} if described.graph_secrets() else {}
+        self.engine.put(Served(name, described, f"inst-{name}", self.server, self.cluster, stores))
         return described
 
     def queue(self, name: str = "q") -> MemoryQueue:
@@ -66,6 +72,12 @@ class House:
         self.cluster.tell(kube_job)
         attempt = kube_job.attempt
         await self.queue().hold(attempt.job_id, attempt.token, f"{attempt.token}#{pod.uid}", 40_000)
+
+    async def give_back(self, kube_job: FakeKubeJob) -> None:
+        """Its runner meets no store and exits."""
+        await self.start(kube_job)
+        kube_job.pods[0].end(ExitCode.GIVE_BACK, message=NO_STORE)
+        self.cluster.tell(kube_job)
 
     async def complete(self, kube_job: FakeKubeJob) -> None:
         """Its runner completes the job and exits."""
@@ -308,6 +320,124 @@ async def test_a_launcher_away_stops_claiming_and_what_was_claimed_is_launched_l
         await until(lambda: len(house.kube_jobs) == 3, 31)
         assert [event.code for event in house.told(EventKind.AWAY)] == ["launcher"]
         assert (await house.status()).degraded == ""
+
+
+@virtual
+async def test_an_outage_of_the_store_burns_no_more_pods_than_run_at_once_and_is_told_once() -> None:
+    house = House()
+    house.serve(concurrency=3, jobTypes=GRAPH)
+    async with running(house):
+        jobs = [await house.add(attempts=1) for _ in range(20)]
+        await until(lambda: len(house.kube_jobs) == 3, 1)
+        house.store.away = True
+        for kube_job in house.kube_jobs:
+            await house.give_back(kube_job)
+        await asyncio.sleep(3 * 3600)
+        assert len(house.kube_jobs) == 3
+        assert len(house.server.redis.hash("bull:q:bullpen:outbox")) == 3
+        assert len(house.store.asked) < 3 * 3600 / 14
+        status = await house.status()
+        assert (status.reason, status.stopped, status.undelivered) == ("StoreAway", True, 3)
+        assert status.degraded == f"{GONE}; no job is claimed until it is back"
+        assert house.told(EventKind.DRIFT) == []
+        house.store.away = False
+        await until(lambda: len(house.kube_jobs) == 6, 16)
+        while any(not kube_job.recorded for kube_job in house.kube_jobs):
+            for kube_job in [one for one in house.kube_jobs if not one.recorded]:
+                await house.complete(kube_job)
+            await asyncio.sleep(2)
+        assert [await house.state(job_id) for job_id in jobs] == ["completed"] * 20
+        assert len(house.kube_jobs) == 23
+        assert len(house.store.graphs) == 3
+        assert not house.server.redis.exists("bull:q:bullpen:outbox")
+        assert [event.kind for event in house.events if event.code == "store"] == [
+            EventKind.DEGRADED, EventKind.RECOVERED,
+        ]  # fmt: skip
+        assert (await house.status()).degraded == ""
+
+
+@virtual
+async def test_a_queue_of_another_store_goes_on_while_one_is_away() -> None:
+    house = House()
+    house.serve(jobTypes=GRAPH)
+    house.serve("ns/other", queue="other")
+    async with running(house):
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        house.store.away = True
+        await house.give_back(house.kube_jobs[0])
+        await asyncio.sleep(5)
+        await house.add(queue="other")
+        await until(lambda: len(house.kube_jobs) == 2, 1)
+
+
+@virtual
+async def test_a_new_engine_on_a_store_that_is_still_away_soon_claims_nothing() -> None:
+    house = House()
+    house.serve(concurrency=1, jobTypes=GRAPH)
+    async with running(house):
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        house.store.away = True
+        await house.give_back(house.kube_jobs[0])
+        await asyncio.sleep(1)
+    house.engine = Engine(report=house.events.append, clock=house.clock)
+    house.serve(concurrency=1, jobTypes=GRAPH)
+    async with running(house):
+        await until(lambda: len(house.told(EventKind.DEGRADED)) == 2, 2)
+        await asyncio.sleep(100)
+        assert len(house.kube_jobs) <= 2
+        house.store.away = False
+        await until(lambda: house.store.graphs, 16)
+
+
+@virtual
+async def test_a_removed_job_queue_is_forgotten_when_its_records_are_delivered_or_can_t_be() -> None:
+    house = House()
+    house.serve(concurrency=1, jobTypes=GRAPH)
+    async with running(house):
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await house.start(house.kube_jobs[0])
+        house.engine.remove("ns/q")
+        house.store.away = True
+        house.kube_jobs[0].pods[0].end(137)
+        house.cluster.tell(house.kube_jobs[0])
+        await asyncio.sleep(5)
+        assert await house.engine.status() == ()
+        assert len(house.server.redis.hash("bull:q:bullpen:outbox")) == 1, "for whoever serves the queue again"
+
+
+@virtual
+async def test_a_drain_delivers_what_it_gave_back() -> None:
+    house = House()
+    house.serve(jobTypes=GRAPH)
+
+    def told_to_end(kube_job: FakeKubeJob) -> None:
+        kube_job.pods[0].end(143)
+        house.cluster.tell(kube_job)
+
+    house.cluster.on_delete = told_to_end
+    async with running(house):
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await house.start(house.kube_jobs[0])
+        house.stopped = True
+        await at_once(house.engine.stop(drain=True), 10)
+        assert len(house.store.graphs) == 1
+        assert not house.server.redis.exists("bull:q:bullpen:outbox")
+
+
+@virtual
+async def test_redis_away_shows_in_the_status() -> None:
+    house = House()
+    house.serve()
+    async with running(house):
+        await asyncio.sleep(1)
+        house.server.away = True
+        status = await house.status()
+        assert (status.reason, status.stopped) == ("RedisAway", True)
+        assert status.degraded == "Redis does not answer; jobs wait where they are"
 
 
 @virtual

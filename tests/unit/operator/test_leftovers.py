@@ -55,3 +55,9 @@ def test_a_kube_job_that_names_no_redis_cant_be_settled() -> None:
     body = kube_job_of()
     body["spec"]["template"]["spec"]["containers"] = []
     assert leftovers([body], []) == []
+
+
+def test_the_graph_stores_of_the_attempts_are_known() -> None:
+    attempts = [replace(ATTEMPT, job_id=graph, settings=AttemptSettings(graph=graph)) for graph in ("b", "a", "b", "")]
+    [left] = leftovers([kube_job_of(attempt) for attempt in attempts], [])
+    assert left.spec.graph_secrets() == ("a", "b")

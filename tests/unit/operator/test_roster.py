@@ -11,7 +11,7 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator import naming
-from bullpen_operator.kube import KubeApi, batch, core, jobqueues
+from bullpen_operator.kube import KubeApi, KubeRefusedError, batch, core, jobqueues
 from bullpen_operator.kube_launcher import KubeLauncher
 from bullpen_operator.manifest import Placement, kube_job
 from bullpen_operator.model import JobType
@@ -199,3 +199,69 @@ async def test_attempts_of_a_vanished_jobqueue_are_settled_before_anything_is_se
     assert rig.engine.told == ["put ns/vanished", "remove ns/vanished", "put ns/jq"]
     await rig.roster.resync()
     assert rig.engine.told[3:] == ["remove ns/jq"], "searched once; the resync finds that nobody made jq"
+
+
+GRAPH = {"name": "t", "image": "i", "graph": {"secretRef": {"name": "graph"}}}
+STORE_URL = "http://g/repositories/r"
+
+
+async def test_a_jobqueue_gets_the_graph_stores_of_its_job_types(rig: Rig) -> None:
+    await rig.server.put(core("ns", "secrets"), secret("graph", url=STORE_URL, username="u", password="p"))
+    await rig.roster.seen(jobqueue(jobTypes=[GRAPH, {"name": "u", "image": "i"}]))
+    assert list(rig.engine.served["ns/jq"].stores) == ["graph"]
+    assert rig.roster.entries["ns", "jq"].notice is None
+    await rig.roster.seen(jobqueue("other", jobTypes=[GRAPH]))
+    assert rig.engine.served["ns/other"].stores["graph"] is rig.engine.served["ns/jq"].stores["graph"]
+
+
+async def test_a_changed_graph_secret_is_put(rig: Rig) -> None:
+    await rig.server.put(core("ns", "secrets"), secret("graph", url=STORE_URL))
+    await rig.roster.seen(jobqueue(jobTypes=[GRAPH]))
+    await rig.roster.seen(jobqueue(jobTypes=[GRAPH]))
+    assert rig.engine.told == ["put ns/jq"]
+    before = rig.engine.served["ns/jq"].stores["graph"]
+    await rig.server.put(core("ns", "secrets"), secret("graph", url=STORE_URL, username="u", password="p"))
+    await rig.roster.seen(jobqueue(jobTypes=[GRAPH]))
+    assert rig.engine.told == ["put ns/jq", "put ns/jq"]
+    assert rig.engine.served["ns/jq"].stores["graph"] is not before
+
+
+@pytest.mark.parametrize(
+    ("graph", "reason", "sentence"),
+    [
+        pytest.param(None, "SecretMissing", "Secret 'graph' does not exist; create it with the key url", id="missing"),
+        pytest.param(secret("graph", uri=STORE_URL), "SecretIncomplete", "has no key url", id="incomplete"),
+        pytest.param(secret("graph", url="http://g/query"), "SecretInvalid", "updateUrl is needed", id="invalid"),
+    ],
+)
+async def test_a_graph_store_that_is_not_known_is_said_and_stops_nothing(
+    rig: Rig, graph: dict[str, Any] | None, reason: str, sentence: str
+) -> None:
+    if graph is not None:
+        await rig.server.put(core("ns", "secrets"), graph)
+    await rig.roster.seen(jobqueue(jobTypes=[GRAPH]))
+    assert rig.engine.served["ns/jq"].stores == {}
+    assert rig.fault is None
+    notice = rig.roster.entries["ns", "jq"].notice
+    assert notice is not None
+    assert notice.reason == reason
+    assert notice.sentence.startswith("attempts that die leave no record in the graph: ")
+    assert sentence in notice.sentence
+
+
+async def test_a_graph_secret_that_may_not_be_read_is_said_with_the_value_to_set(rig: Rig) -> None:
+    await rig.roster.seen(jobqueue())
+    allowed = rig.api.secret
+
+    async def refuse(namespace: str, name: str) -> dict[str, str] | None:
+        if name == "graph":
+            raise KubeRefusedError(403, "Forbidden", "no")
+        return await allowed(namespace, name)
+
+    rig.api.secret = refuse  # type: ignore[method-assign]
+    await rig.roster.seen(jobqueue(generation=2, jobTypes=[GRAPH]))
+    assert rig.engine.told == ["put ns/jq", "put ns/jq"]
+    notice = rig.roster.entries["ns", "jq"].notice
+    assert notice is not None
+    assert notice.reason == "SecretForbidden"
+    assert notice.sentence.endswith("Secret 'graph' may not be read; name it in the chart's graphSecrets")

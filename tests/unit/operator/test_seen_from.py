@@ -234,3 +234,21 @@ def test_what_the_node_itself_says_wins_over_what_the_pod_hints() -> None:
     seen = with_node(pod_seen(pod(state={"running": {}})), NodeSeen(ready=False, gone=True))
     assert (seen.node_ready, seen.node_gone) == (False, True)
     assert with_node(seen, None) is seen
+
+
+def test_image_digest_and_times_of_the_main_container_are_seen() -> None:
+    digest = f"sha256:{'a' * 64}"
+    body = pod(state=ended(3, startedAt=CREATED, finishedAt="2026-11-23T10:00:05Z"))
+    body["spec"]["containers"] = [{"name": "sidecar", "image": "no"}, {"name": "runner", "image": "reg/r:1"}]
+    body["status"]["containerStatuses"][0]["imageID"] = f"reg/r@{digest}"
+    seen = pod_seen(body)
+    assert (seen.image, seen.image_digest) == ("reg/r:1", digest)
+    assert seen.started_at == datetime(2026, 11, 23, 10, tzinfo=UTC)
+    assert seen.finished_at == datetime(2026, 11, 23, 10, 0, 5, tzinfo=UTC)
+
+
+def test_a_container_that_runs_has_no_end_and_one_that_waits_no_start() -> None:
+    running = pod_seen(pod(state={"running": {"startedAt": CREATED}}))
+    assert (running.started_at, running.finished_at) == (datetime(2026, 11, 23, 10, tzinfo=UTC), None)
+    waiting = pod_seen(pod(state={"waiting": {"reason": "ContainerCreating"}}))
+    assert (waiting.started_at, waiting.finished_at, waiting.image, waiting.image_digest) == (None, None, "", "")

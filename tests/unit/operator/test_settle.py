@@ -20,6 +20,7 @@ FINAL = Outcome(Verdict.UNRECOVERABLE, "unrecoverable", "bad payload", Fault.JOB
 DISRUPTED = Outcome(Verdict.GIVE_BACK, "disrupted", "drained", Fault.DISRUPTION)
 LOST = replace(DISRUPTED, code="node-gone", confirmed=False)
 MISCONFIGURED = Outcome(Verdict.GIVE_BACK, "image", "no image", Fault.CONFIGURATION)
+NO_STORE = Outcome(Verdict.GIVE_BACK, "store-away", "store away", Fault.OUTAGE)
 AWAY = Outcome(Verdict.GIVE_BACK, "outage", "store away", Fault.OUTAGE)
 
 
@@ -95,7 +96,7 @@ async def test_a_job_given_back_too_often_fails_and_says_how_often_and_why() -> 
     assert desk.hash(job.id)["failedReason"] == "given back 20 times without being the job's fault, and again: drained"
 
 
-@pytest.mark.parametrize("outcome", [MISCONFIGURED, AWAY])
+@pytest.mark.parametrize("outcome", [MISCONFIGURED, AWAY, NO_STORE])
 async def test_faults_of_the_configuration_and_outages_never_cost_a_job(outcome: Outcome) -> None:
     desk = Desk()
     job, kube_job, _ = await desk.bound()
@@ -184,6 +185,8 @@ async def test_an_unknown_refusal_is_not_swallowed() -> None:
         pytest.param(DISRUPTED, 0, 5_000, id="first"),
         pytest.param(DISRUPTED, 3, 40_000, id="doubles"),
         pytest.param(DISRUPTED, 10**6, LONGEST_DELAY_MS, id="ends-growing"),
+        pytest.param(NO_STORE, 0, 1_000, id="store-away"),
+        pytest.param(NO_STORE, 4, 16_000, id="store-away-for-runners-alone"),
         pytest.param(LOST, 0, 60_000, id="unconfirmed-waits-for-a-write-that-may-be-under-way"),
         pytest.param(LOST, 10**6, LONGEST_DELAY_MS, id="unconfirmed-and-often"),
     ],

@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
+from bullpen_operator.backends import Fault
 from bullpen_operator.engine import QueueStatus
 from bullpen_operator.kube import KubeApi
-from bullpen_operator.roster import Entry, Fault, Roster
+from bullpen_operator.roster import Entry, Roster
 from bullpen_operator.status_writer import StatusWriter, judge, status_of
 from fakes.api_server import FakeApiServer, status
 from fakes.engine import FakeEngine
@@ -37,12 +38,30 @@ def entry(**fields: Any) -> Entry:
         pytest.param(entry(fault=Fault("Secret", "none")), None, False, True, "Secret", "none", id="fault"),
         pytest.param(entry(), None, False, False, "Starting", "has not begun", id="not-begun"),
         pytest.param(entry(), queue(audited_at=None), False, False, "Starting", "first audit", id="before-the-audit"),
-        pytest.param(entry(), queue(counts={}), False, True, "RedisAway", "Redis does not answer", id="redis-away"),
-        pytest.param(entry(), queue(suspended=True), False, False, "Suspended", "spec.suspend", id="suspended"),
-        pytest.param(entry(), queue(degraded="no image"), False, True, "Degraded", "no image", id="breaker"),
         pytest.param(
-            entry(), queue(degraded="no type for 'x'", unknown_names=("x",)), True, True, "Degraded", "'x'",
-            id="unknown-names-hold-up-only-their-own",
+            entry(), queue(counts={}, reason="RedisAway", degraded="Redis does not answer", stopped=True),
+            False, True, "RedisAway", "Redis does not answer", id="redis-away",
+        ),
+        pytest.param(entry(), queue(suspended=True), False, False, "Suspended", "spec.suspend", id="suspended"),
+        pytest.param(
+            entry(), queue(degraded="no image", reason="BreakerOpen", stopped=True),
+            False, True, "BreakerOpen", "no image", id="breaker",
+        ),
+        pytest.param(
+            entry(), queue(degraded="no type for 'x'", reason="UnknownNames", unknown_names=("x",)),
+            True, True, "UnknownNames", "'x'", id="unknown-names-hold-up-only-their-own",
+        ),
+        pytest.param(
+            entry(), queue(degraded="it is away", reason="StoreAway", stopped=True, unknown_names=("x",)),
+            False, True, "StoreAway", "away", id="a-store-that-is-away-holds-up-all",
+        ),
+        pytest.param(
+            entry(notice=Fault("SecretForbidden", "may not be read")), queue(),
+            True, True, "SecretForbidden", "may not", id="a-graph-secret-that-cant-be-read",
+        ),
+        pytest.param(
+            entry(notice=Fault("SecretMissing", "none")), queue(degraded="no image", reason="X", stopped=True),
+            False, True, "X", "no image", id="what-stops-all-is-said-first",
         ),
     ],
 )  # fmt: skip
