@@ -1,7 +1,7 @@
 # Every target runs the doctor first and brings .venv in line with uv.lock; the logic is in scripts/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo test check e2e soak kills bench-start bench-graph bench-local
+.PHONY: help doctor demo test check e2e soak outage kills bench-start bench-graph bench-local
 # Node and Java may be wheels in .venv; what the machine has comes first.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 READY = @sh scripts/python.sh scripts/ready.py $@
@@ -32,6 +32,10 @@ e2e:  ## run the scenarios on a kind cluster (<= 12 minutes on a ready host)
 soak:  ## 10,000 jobs while the operator and runners are killed -9 every few seconds
 	$(READY)
 	@$(RUN) -m pytest -m soak --ignore tests/e2e $(ARGS)
+
+outage:  ## 200 jobs while the graph store is away for 2 minutes; ARGS="--jobs 20 --seconds 30"
+	$(READY)
+	@PYTHONPATH=tests $(RUN) tests/bench/outage.py $(ARGS)
 
 kills:  ## kill -9 of 300 runners around their write to the graph (KILLS=n for another number)
 	$(READY)

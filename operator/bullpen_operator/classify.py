@@ -50,6 +50,7 @@ STORE_AWAY: Final = "store-away"
 """The graph store stayed away from an attempt that had results: claiming pauses until it answers again."""
 
 CANCELLED: Final = "cancelled"
+GIVEN_UP: Final = "give-back-cap"
 START_FAILURE: Final = "start-failure"
 """Ended before it was bound for a reason that may be the image's or the node's: several in a row open the breaker."""
 

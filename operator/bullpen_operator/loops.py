@@ -18,7 +18,7 @@ from bullpen_protocol.bullmq import RedisFaultError
 
 logger = logging.getLogger(__name__)
 
-PROBE_S = 15.0
+PROBE_S = 5.0
 """A graph store that stays away is asked this often."""
 
 LEAVING_AUDIT_S = 1.0

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from typing import Final
 
 from bullpen_operator.classify import Outcome, classify
 from bullpen_operator.ports import StoreRefusedError, StoreUnavailableError
-from bullpen_operator.records import Entry, outcome_left, owes_record, record_of, telling_pod
+from bullpen_operator.records import Entry, bound_by, outcome_left, owes_record, record_of, telling_pod
 from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.served import Lane
 from bullpen_protocol.bullmq import Job
@@ -51,13 +50,13 @@ class Outbox:
 
     async def put_late(self, attempt: Attempt, seen: KubeJobSeen) -> None:
         """Keep the record of an attempt whose job has been moved before, by whomever."""
-        pod = telling_pod(seen.pods)
-        if pod is None or not self._wanted(attempt, seen, bound=False):
+        if not self._wanted(attempt, seen, bound=True):
             return
         job = await self._lane.queue.load(attempt.job_id)
-        outcome = outcome_left(attempt, job, classify(seen, pod.uid, self._lane.clock.now()))
-        if outcome is not None:
-            await self.put(attempt, outcome, seen, job, uid=pod.uid)
+        uid = bound_by(attempt, job)
+        pod = telling_pod(seen.pods, uid)
+        outcome = classify(seen, pod.uid if pod is not None else uid, self._lane.clock.now())
+        await self.put(attempt, outcome_left(attempt, job, outcome), seen, job, uid=uid)
 
     async def put(
         self, attempt: Attempt, outcome: Outcome, seen: KubeJobSeen | None, job: Job | None, *, uid: str
@@ -114,7 +113,7 @@ class Outbox:
     async def _deliver_all(self, trouble: dict[str, str]) -> int:
         """Deliver what is for stores without *trouble*, to which new trouble is added; how many records wait on."""
         waiting = stranded = 0
-        async for iri, entry in self._kept():
+        for iri, entry in await self._kept():
             name = "" if entry is None else self._lane.store_of(entry.graph, entry.record.job_name)
             if entry is None or not name:
                 stranded += 1
@@ -123,15 +122,13 @@ class Outbox:
         self._tell_stranded(stranded)
         return waiting
 
-    async def _kept(self) -> AsyncIterator[tuple[str, Entry | None]]:
+    async def _kept(self) -> list[tuple[str, Entry | None]]:
         """Read the records of this installation, and what is none at all."""
-        cursor = -1 if self._lane.served.stores else 0
-        while cursor:
-            cursor, page = await self._lane.queue.outbox_page(max(cursor, 0))
-            for iri, text in page.items():
-                entry = Entry.from_text(text)
-                if entry is None or entry.installation == self._lane.served.installation:
-                    yield iri, entry
+        if not self._lane.served.stores:
+            return []
+        entries = [(iri, Entry.from_text(text)) for iri, text in (await self._lane.queue.outbox_records()).items()]
+        mine = self._lane.served.installation
+        return [(iri, entry) for iri, entry in entries if entry is None or entry.installation == mine]
 
     async def _delivered(self, iri: str, entry: Entry, name: str, trouble: dict[str, str]) -> bool:
         if name in trouble:

@@ -140,8 +140,8 @@ class Queue(Protocol):
     def outbox_put(self, iri: str, record: str) -> Awaitable[bool]:
         """Keep a record for the graph store; False: one of this name is kept already, and it stays."""
 
-    def outbox_page(self, cursor: int = 0) -> Awaitable[tuple[int, dict[str, str]]]:
-        """Read some of the kept records, and the cursor of the next page; 0: there is none."""
+    def outbox_records(self) -> Awaitable[dict[str, str]]:
+        """Read the kept records by their names."""
 
     def outbox_remove(self, iri: str) -> Awaitable[None]:
         """Let go of a record."""

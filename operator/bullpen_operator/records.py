@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from bullpen_operator.classify import CANCELLED, Outcome, Verdict, cancelled
+from bullpen_operator.classify import CANCELLED, GIVEN_UP, Outcome, Verdict, cancelled
 from bullpen_operator.seen import Attempt, KubeJobSeen, PodSeen
 from bullpen_protocol.assignment import RunnerOutcome, TerminationMessage
 from bullpen_protocol.bullmq import GIVEN_BACK, Finish, Job
@@ -124,19 +124,36 @@ def sha256_of(data: str) -> str | None:
     return hashlib.sha256(data.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def outcome_left(attempt: Attempt, job: Job | None, judged: Outcome) -> Outcome | None:
-    """Say what an attempt came to whose job was moved before: *judged*, unless the hash knows better; None: unknown.
+def outcome_left(attempt: Attempt, job: Job | None, judged: Outcome) -> Outcome:
+    """Say what an attempt came to whose job was moved before: *judged*, unless the hash knows better.
 
-    An operator that died between settling and recording may have cancelled it, or given up giving it back.
+    An operator that died between settling and recording may have cancelled it, or given up giving it back; and of an
+    attempt that still runs, or was lost, the last move is all that is known.
     """
-    if job is not None and job.bullpen.get("lastToken") == attempt.token:
-        code, verdict = str(job.bullpen.get("reason", "")), _MOVES.get(str(job.bullpen.get("to")))
-        if code == CANCELLED:
-            return cancelled()
-        if verdict is not None and code != judged.code:
-            reason = job.failed_reason if verdict is Verdict.FAILED else None
-            return Outcome(verdict, code, reason or code)
-    return judged if judged.verdict in _OUTCOMES else None
+    left = job.bullpen if job is not None else {}
+    moved = _MOVES.get(str(left.get("to"))) if owner_of(left.get("t")) == attempt.token else None
+    code = str(left.get("reason", "")) if left.get("lastToken") == attempt.token else ""
+    final = judged.verdict in _OUTCOMES
+    if moved is None:
+        return judged if final else Outcome(Verdict.GIVE_BACK, "superseded", "its job was taken from it")
+    if code == CANCELLED:
+        return cancelled()
+    if final and code in ("", judged.code):
+        return judged
+    reason = job.failed_reason if job is not None and moved is Verdict.FAILED else None
+    verdict = Verdict.UNRECOVERABLE if code == GIVEN_UP else moved
+    return Outcome(verdict, code or moved.value, reason or code or moved.value)
+
+
+def bound_by(attempt: Attempt, job: Job | None) -> str:
+    """Uid of the pod that bound the attempt, as far as its job still tells; empty: none is known."""
+    fences = (job.pb, job.bullpen.get("t")) if job is not None else ()
+    return next((str(one).partition("#")[2] for one in fences if owner_of(one) == attempt.token), "")
+
+
+def owner_of(fence: Any) -> str:
+    """Read T out of a fence, T or F."""
+    return str(fence or "").partition("#")[0]
 
 
 _MOVES: Final = {

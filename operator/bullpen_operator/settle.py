@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bullpen_operator.classify import STORE_AWAY, Fault, Outcome, Verdict
+from bullpen_operator.classify import GIVEN_UP, STORE_AWAY, Fault, Outcome, Verdict
 from bullpen_operator.events import EventKind
 from bullpen_operator.outbox import Outbox
 from bullpen_operator.seen import Attempt, KubeJobSeen
@@ -71,7 +71,7 @@ def capped(outcome: Outcome, given_back: GiveBacks, attempt: Attempt) -> Outcome
         return outcome
     times = "once" if given_back.capped == 1 else f"{given_back.capped} times"
     sentence = f"given back {times} without being the job's fault, and again: {outcome.sentence}"
-    return Outcome(Verdict.UNRECOVERABLE, "give-back-cap", sentence, outcome.fault, confirmed=outcome.confirmed)
+    return Outcome(Verdict.UNRECOVERABLE, GIVEN_UP, sentence, outcome.fault, confirmed=outcome.confirmed)
 
 
 def delay_ms(outcome: Outcome, given_back: GiveBacks, attempt: Attempt) -> int:

@@ -20,6 +20,7 @@ from servers.node import NodeClient, NodeQueue
 
 QUEUE: Final = "soak"
 PREFIX: Final = f"bull:{QUEUE}:"
+OUTBOX: Final = f"{PREFIX}bullpen:outbox"
 KEPT: Final = frozenset({f"{PREFIX}{name}" for name in ("meta", "events", "id", "stalled-check", "marker")})
 """What BullMQ itself leaves of a queue without jobs."""
 _MOVES: Final = frozenset({"active", "completed", "failed", "delayed"})
@@ -37,11 +38,15 @@ spec:
   lockDuration: 20s
   jobTypes:
     - name: soaked
+      graph: {{secretRef: {{name: graph}}}}
       timeout: 2m
       giveBack: {{max: 1000, delay: 100ms}}
       settings: {{log: {folder}/log, locks: {folder}/locks}}
       env: [{{name: LOG_LEVEL, value: error}}]  # a third less to do for each runner
 """
+
+
+_RECORDED: Final = "SELECT ?a { GRAPH ?a { ?a <https://bullpen.dev/ns#outcome> ?outcome } }"
 
 
 @dataclass
@@ -55,6 +60,8 @@ class Soaked:
     """Jobs whose events break rule 3, with the events."""
     overlaps: int = 0
     started: int = 0
+    recorded: int = 0
+    """Attempts of which the graph knows how they ended."""
     kills: Counter[str] = field(default_factory=Counter)
     keys_left: list[str] = field(default_factory=list)
     attempts_left: int = 0
@@ -154,7 +161,7 @@ def _kill_one(local: BullpenLocal, victim: str) -> int:
 
 def _count(local: BullpenLocal, client: redis.Redis, counted: Soaked) -> None:
     until = time.monotonic() + 90  # two audits
-    while local.attempts() and time.monotonic() < until:
+    while (local.attempts() or client.exists(OUTBOX)) and time.monotonic() < until:
         time.sleep(0.1)
     histories: defaultdict[str, list[str]] = defaultdict(list)
     for name, job_id in _moves(cast("Sequence[Any]", client.xrange(f"{PREFIX}events"))):
@@ -164,6 +171,7 @@ def _count(local: BullpenLocal, client: redis.Redis, counted: Soaked) -> None:
     counted.broken += [f"{counted.added - len(histories)} jobs have no events"] * (len(histories) != counted.added)
     lines = Counter(line.split()[0] for line in (local.folder / "log").read_text().splitlines())
     counted.overlaps, counted.started = lines["overlap"], lines["start"]
+    counted.recorded = len(local.graph().rows(_RECORDED))
     counted.keys_left = sorted(key for key in map(str, client.keys("*")) if key not in KEPT)
 
 

@@ -351,31 +351,17 @@ class QueueContract:
         assert await rig.queue.outbox_put("urn:bullpen:attempt:a", "1")
         assert not await rig.queue.outbox_put("urn:bullpen:attempt:a", "2")
         assert await rig.queue.outbox_put("urn:bullpen:attempt:b", '"é"')
-        assert await self._kept(rig) == {"urn:bullpen:attempt:a": "1", "urn:bullpen:attempt:b": '"é"'}
+        assert await rig.queue.outbox_records() == {"urn:bullpen:attempt:a": "1", "urn:bullpen:attempt:b": '"é"'}
         await rig.queue.outbox_remove("urn:bullpen:attempt:a")
         await rig.queue.outbox_remove("urn:bullpen:attempt:a")
-        assert await self._kept(rig) == {"urn:bullpen:attempt:b": '"é"'}
+        assert await rig.queue.outbox_records() == {"urn:bullpen:attempt:b": '"é"'}
         await rig.queue.outbox_remove("urn:bullpen:attempt:b")
         assert await rig.command("EXISTS", rig.key("bullpen:outbox")) == 0
-
-    async def test_an_outbox_of_any_size_is_read_whole(self, rig: QueueRig) -> None:
-        names = {f"urn:bullpen:attempt:{number}" for number in range(700)}
-        for name in names:
-            await rig.queue.outbox_put(name, "x" * 100)
-        assert set(await self._kept(rig)) == names
 
     async def test_the_fields_of_a_job_in_the_outbox_s_place_are_not_read(self, rig: QueueRig) -> None:
         await rig.command("HSET", rig.key("bullpen:outbox"), "name", "n")
         await rig.queue.outbox_put("urn:bullpen:attempt:a", "1")
-        assert await self._kept(rig) == {"urn:bullpen:attempt:a": "1"}
-
-    async def _kept(self, rig: QueueRig) -> dict[str, str]:
-        found: dict[str, str] = {}
-        cursor = -1
-        while cursor:
-            cursor, page = await rig.queue.outbox_page(max(0, cursor))
-            found |= page
-        return found
+        assert await rig.queue.outbox_records() == {"urn:bullpen:attempt:a": "1"}
 
     async def test_an_id_is_added_once(self, rig: QueueRig) -> None:
         assert await rig.queue.add("n", "{}", {}, "mine") == "mine"

@@ -80,11 +80,23 @@ def test_the_role_has_only_the_verbs_that_are_used() -> None:
     assert only("ClusterRole", rendered())["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
 
 
-def test_secrets_can_be_narrowed_to_those_of_redis_and_nodes_left_out() -> None:
-    objects = rendered(redisSecrets=["a", "b"], rbac={"nodes": False})
-    [rule] = [rule for rule in only("Role", objects)["rules"] if "secrets" in rule["resources"]]
-    assert rule["resourceNames"] == ["a", "b"]
-    assert "ClusterRole" not in {one["kind"] for one in objects}
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"redisSecrets": ["a", "b"]}, ["a", "b"]),
+        ({"redisSecrets": ["a"], "graphSecrets": ["g", "a"]}, ["a", "g"]),
+        ({"graphSecrets": ["g"]}, None),
+    ],
+)
+def test_secrets_can_be_narrowed_to_those_of_redis_and_of_graph_stores(
+    values: dict[str, Any], names: list[str] | None
+) -> None:
+    [rule] = [rule for rule in only("Role", rendered(**values))["rules"] if "secrets" in rule["resources"]]
+    assert rule.get("resourceNames") == names
+
+
+def test_nodes_can_be_left_out() -> None:
+    assert "ClusterRole" not in {one["kind"] for one in rendered(rbac={"nodes": False})}
 
 
 def test_every_served_namespace_gets_a_role_for_the_one_account() -> None:

@@ -107,14 +107,6 @@ class MemoryRedis:
     def _hgetall(self, key: str) -> Hash:
         return dict(self.hash(key)) if key in self.keys else {}
 
-    def _hsetnx(self, key: str, field: str, value: str) -> int:
-        new = field not in self.hash(key)
-        self.hash(key).setdefault(field, value)
-        return int(new)
-
-    def _hscan(self, key: str, _cursor: int, *_options: Any) -> tuple[int, Hash]:
-        return 0, {name: value for name, value in self._hgetall(key).items() if name.startswith(_options[1][:-1])}
-
     def _hexists(self, key: str, field: str) -> int:
         return int(self._hget(key, field) is not None)
 

@@ -34,7 +34,7 @@ class Days:
             (self.nod, 4),
             (self.start_pod, 6), (self.tick, 6), (self.add, 2), (self.hear_old_news, 1), (self.remember, 1),
             (self.disturb, 3), (self.crash, 1), (self.kill, 1), (self.cancel, 0.5), (self.remove, 0.3),
-            (self.delete_kube_job, 0.5), (self.node_client, 0.7), (self.wait, 0.7),
+            (self.delete_kube_job, 0.5), (self.node_client, 0.7), (self.wait, 0.7), (self.store_weather, 0.7),
         ]  # fmt: skip
 
     # ---- work ----
@@ -111,7 +111,7 @@ class Days:
             process.sleepy = not process.sleepy
 
     def work(self) -> None:
-        what = self.random.choice(["claim", "claim", "claim", "audit", "audit", "renew", "relaunch"])
+        what = self.random.choice(["claim", "claim", "claim", "audit", "audit", "renew", "relaunch", "deliver"])
         index = self.random.randrange(2)
         if self._has_hands(index):
             self.world.spawn(self.world.operators[index].work(what), self.world.operators[index])
@@ -203,6 +203,10 @@ class Days:
         kube_job = self._kube_job()
         if kube_job is not None:
             self.world.delete_kube_job(kube_job)
+
+    def store_weather(self) -> None:
+        """The graph store goes away, or comes back."""
+        self.world.store.away = not self.world.store.away
 
     def node_client(self) -> None:
         how = self.random.randrange(4)

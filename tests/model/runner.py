@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Any
 from bullpen_operator.seen import Attempt
 from bullpen_protocol.assignment import ExitCode, RunnerOutcome, TerminationMessage
 from bullpen_protocol.bullmq import Code, HoldResult, Job, QueueError, RedisAwayError
+from bullpen_protocol.provenance import attempt_iri
 from fakes.cluster import FakePod
 from model.stepping import SteppedQueue, turn
 
 if TYPE_CHECKING:
     from model.world import World
+
+
+MOST_TRIES = 2
+"""Writes that meet no store before a runner gives up."""
 
 
 class Ends(StrEnum):
@@ -102,6 +107,8 @@ class Runner:
         self.persisting = True
         if self.ends in (Ends.COMPLETES, Ends.TOO_LARGE):
             await self._write()
+        elif self.work % 2:
+            await self._record_failure()
         self.world.own_fault(self.attempt)
         self.pod_says(self._last_words())
         await self._finish(job)
@@ -145,13 +152,37 @@ class Runner:
             asked_ms = await self._hold()
             window = self.world.open_window(self.fence, self.attempt.job_id, asked_ms + timeout_ms)
             await turn()
+            if self.world.store.away:
+                window.closed = True
+                self._meet_no_store()
+                continue
             if self.world.now_ms < window.until_ms:
                 await turn()  # the request is on its way
                 if self.world.now_ms < window.until_ms:
+                    self._record()
                     self.world.graph.written.setdefault(self.attempt.job_id, set()).add(self.fence)
                     window.closed = True
                     return
             window.closed = True
+
+    def _meet_no_store(self) -> None:
+        self._tries += 1
+        if self._tries > MOST_TRIES:
+            raise ExitedError(ExitCode.GIVE_BACK, TerminationMessage(RunnerOutcome.STORE_AWAY, "no store"))
+
+    async def _record_failure(self) -> None:
+        """Try once: what can't be recorded is left to the operator."""
+        await turn()
+        if not self.world.store.away:
+            self._record()
+
+    def _record(self) -> None:
+        """The first writer wins."""
+        self.world.store.graphs.setdefault(attempt_iri(self.attempt.token), self.fence)
+        self._recorded = True
+
+    _tries = 0
+    _recorded = False
 
     async def _finish(self, job: Job) -> None:
         unknown = False
@@ -182,11 +213,11 @@ class Runner:
 
     def _last_words(self) -> TerminationMessage:
         if self.ends is Ends.COMPLETES:
-            return TerminationMessage(RunnerOutcome.COMPLETED, value="done", has_value=True)
+            return TerminationMessage(RunnerOutcome.COMPLETED, value="done", has_value=True, recorded=self._recorded)
         if self.ends is Ends.TOO_LARGE:
-            return TerminationMessage(RunnerOutcome.COMPLETED)
+            return TerminationMessage(RunnerOutcome.COMPLETED, recorded=self._recorded)
         outcome = RunnerOutcome.FAILED if self.ends is Ends.RAISES else RunnerOutcome.UNRECOVERABLE
-        return TerminationMessage(outcome, "boom")
+        return TerminationMessage(outcome, "boom", recorded=self._recorded)
 
     def _code(self) -> ExitCode:
         return ExitCode.COMPLETED if self.ends in (Ends.COMPLETES, Ends.TOO_LARGE) else ExitCode.FAILED

@@ -15,16 +15,18 @@ import msgpack  # type: ignore[import-untyped]
 from bullpen_operator.dispatch import Dispatch
 from bullpen_operator.events import Event
 from bullpen_operator.model import JobQueueSpec, JobType
-from bullpen_operator.ports import LauncherUnavailableError
+from bullpen_operator.ports import LauncherUnavailableError, StoreUnavailableError
 from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.served import Lane, Served
 from bullpen_operator.serving import Serving
 from bullpen_protocol.assignment import ExitCode, RunnerOutcome, TerminationMessage
 from bullpen_protocol.bullmq import Claimed
 from bullpen_protocol.bullmq.steps import Script, Step
+from bullpen_protocol.provenance import attempt_iri
 from fakes.cluster import FakeCluster, FakeKubeJob, FakePod
 from fakes.memory_redis import MemoryRedis, MemoryServer
 from fakes.memory_scripts import move_stalled
+from fakes.stores import FakeStore
 from model.runner import Ends, Graph, Runner, Window
 from model.stepping import Fate, Process, SteppedQueue, turn
 
@@ -37,7 +39,7 @@ SPEC: Final = JobQueueSpec.model_validate(
         "concurrency": 3,
         "lockDuration": "30s",
         "defaults": {"giveBack": {"max": 1000, "delay": "1s"}, "startTimeout": "2m"},
-        "jobTypes": [{"name": "*"}],
+        "jobTypes": [{"name": "*", "graph": {"secretRef": {"name": "graph"}}}],
     }
 )
 P: Final = "bull:q:"
@@ -58,6 +60,9 @@ class SteppedServer(MemoryServer):
 
 class SteppedCluster(FakeCluster):
     """Each request is a turn: it may be lost, or its answer."""
+
+    unheard: set[str]
+    """Tokens of attempts that were removed before anybody recorded them."""
 
     async def _stepped(self, request: Callable[[], Awaitable[Any]]) -> Any:
         fate = await turn()
@@ -87,6 +92,31 @@ class SteppedCluster(FakeCluster):
     def tell(self, kube_job: FakeKubeJob) -> None:
         """Changes are told by the world, when it likes."""
 
+    def tidy(self) -> None:
+        """Real launchers remember the last words of what is removed; this one only whose end can't be heard of."""
+        before = dict(self.kube_jobs)
+        super().tidy()
+        gone = [kube_job for name, kube_job in before.items() if name not in self.kube_jobs]
+        self.unheard |= {kube_job.attempt.token for kube_job in gone if not kube_job.recorded}
+
+
+class SteppedStore(FakeStore):
+    """Each request is a turn: it may be lost, or its answer."""
+
+    async def probe(self) -> None:
+        await self._stepped(lambda: FakeStore.probe(self))
+
+    async def update(self, text: str) -> None:
+        await self._stepped(lambda: FakeStore.update(self, text))
+
+    async def _stepped(self, request: Callable[[], Awaitable[None]]) -> None:
+        fate = await turn()
+        if fate is Fate.LOST:
+            raise StoreUnavailableError("lost")
+        await request()
+        if fate is Fate.UNANSWERED:
+            raise StoreUnavailableError("unanswered")
+
 
 class WorldClock:
     """The Clock port on the world's time."""
@@ -110,7 +140,7 @@ class Operator:
     def __init__(self, world: World, index: int) -> None:
         self.world = world
         self.index = index
-        served = Served("ns/q", SPEC, "inst", world.server, world.cluster)
+        served = Served("ns/q", SPEC, "inst", world.server, world.cluster, {"graph": world.store})
         self.serving = Serving(Lane(served, WorldClock(world), world.reported.append), world.new_id, 10_000)
         self.audited = False
 
@@ -129,7 +159,7 @@ class Operator:
     def work(self, what: str) -> Coroutine[Any, Any, None]:
         works = {
             "audit": self.audit, "claim": self.claim, "renew": self.serving.renewal.round,
-            "relaunch": self.serving.relaunch,
+            "relaunch": self.serving.relaunch, "deliver": self.serving.outbox.round,
         }  # fmt: skip
         return works[what]()
 
@@ -170,9 +200,11 @@ class World:
         self.server = SteppedServer(self.redis, self._witness)
         self.producer = MemoryServer(self.redis).queue("q", "bull")
         self.cluster = SteppedCluster(lambda: EPOCH + timedelta(milliseconds=self.now_ms), pods_at_once=False)
+        self.cluster.unheard = set()
         self.cluster.on_delete = self._told_to_end
         self.reported: list[Event] = []
         self.graph = Graph()
+        self.store = SteppedStore()
         self.ledger = Ledger()
         self.runners: list[Runner] = []
         self.heard: list[KubeJobSeen] = []
@@ -185,6 +217,8 @@ class World:
         """Attempts that a Node worker finished."""
         self.doomed: set[str] = set()
         """Jobs that stalled too often for BullMQ's liking: the next claimer fails them."""
+        self.own_ends: set[str] = set()
+        """Tokens of attempts whose runners finished their jobs themselves."""
         self.failed_over = False
         self._ids = 0
         self._snapshot: tuple[int, Any] | None = None
@@ -245,8 +279,11 @@ class World:
         if runner is None and step.name == "moveStalledJobsToWait-9":
             ours = [job_id for job_id in reply if self._is_ours(job_id)]
             assert not ours, f"the operator's stalled check moved attempts of ours: {ours}"
-        if runner is None and step.name in MOVES and reply == 0:
-            self._check_settled(self._token(step))
+        if step.name in MOVES and reply == 0:
+            if runner is None:
+                self._check_settled(self._token(step))
+            else:
+                self.own_ends.add(runner.attempt.token)
 
     def _is_ours(self, job_id: str) -> bool:
         job = self.redis.hash(P + job_id)
@@ -451,6 +488,7 @@ class World:
         assert self.ledger.open == active, f"the events say {self.ledger.open}, active are {active}"
         self._check_claims(active)
         self._check_attempts()
+        self._check_records()
 
     def _check_claims(self, active: set[str]) -> None:
         """Rule 4: a claim that was sent twice would leave two jobs under one token. No lock outlives its activity."""
@@ -468,6 +506,17 @@ class World:
             made = int(job.get("atm", 0))
             allowed = len(self.faults.get(job_id, ())) + self.foreign[job_id] + (job_id in self.doomed)
             assert made <= allowed, f"job {job_id}: {made} attempts counted, {allowed} were its own doing"
+
+    def _check_records(self) -> None:
+        """Step 7: what counts as recorded is in the outbox, or in the graph."""
+        known = self.known()
+        for kube_job in self.cluster.kube_jobs.values():
+            ran = kube_job.recorded and any(pod.started for pod in kube_job.pods)
+            assert not ran or attempt_iri(kube_job.attempt.token) in known or self.failed_over, kube_job.name
+
+    def known(self) -> set[str]:
+        """Attempts whose records are in the graph or on their way there."""
+        return {*self.store.graphs, *self.redis.hash(f"{P}bullpen:outbox")}
 
     def story(self) -> str:
         """What the operators said and what the event stream holds, for people."""
@@ -488,6 +537,7 @@ class World:
         raise AssertionError("something never ends")
 
     def heal(self) -> None:
+        self.store.away = False
         for kube_job in list(self.cluster.kube_jobs.values()):
             for pod in kube_job.pods:
                 self.return_node(pod)
@@ -501,7 +551,7 @@ class World:
             for kube_job in list(self.cluster.kube_jobs.values()):
                 self._come_on(kube_job)
             for operator in self.operators:
-                for what in ("renew", "audit", "relaunch", "claim", "claim", "claim"):
+                for what in ("renew", "audit", "relaunch", "deliver", "claim", "claim", "claim"):
                     self.spawn(operator.work(what), operator)
                     self.run_all()
             if self._all_done():
@@ -525,6 +575,9 @@ class World:
         assert not any(left.values()), f"stuck: {left}"
         unrecorded = [one.name for one in self.cluster.kube_jobs.values() if not one.recorded]
         assert not unrecorded, f"never recorded: {unrecorded}"
+        assert not self.redis.exists(f"{P}bullpen:outbox"), "records were never delivered"
+        forgotten = [one.fence for one in self.runners if self._is_forgotten(one)]
+        assert not forgotten or self.failed_over, f"attempts that nobody recorded: {forgotten}"
         held = [operator.serving.lane.slots.held for operator in self.operators]
         assert not any(held), f"slots never freed: {held}"
         for job_id in self.redis.zset(f"{P}completed"):
@@ -532,6 +585,13 @@ class World:
             assert written or self.foreign[job_id], f"job {job_id} completed without its results"
             value = self.redis.hash(P + job_id)["returnvalue"]
             assert value == ("1" if self.foreign[job_id] and value == "1" else '"done"'), f"job {job_id}: {value}"
+
+    def _is_forgotten(self, runner: Runner) -> bool:
+        token = runner.attempt.token
+        if attempt_iri(token) in self.store.graphs or runner.fence not in self.renewed:
+            return False
+        traceless = runner.pod.vanished and runner.attempt.job_id in self.removed  # nobody can tell that it ran
+        return not traceless and token not in self.own_ends & self.cluster.unheard
 
 
 def _now(work: Coroutine[Any, Any, Any]) -> Any:

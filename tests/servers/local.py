@@ -17,6 +17,7 @@ import redis
 from bullpen_operator.local import processes
 from bullpen_operator.local.redis import start_redis
 from bullpen_operator.local.store import start_store
+from servers.graph import GraphServer
 from servers.redis import free_port
 from support import ROOT
 
@@ -82,6 +83,10 @@ class BullpenLocal:
         """Signal the operator alone."""
         assert self.process is not None
         self.process.send_signal(number)
+
+    def graph(self) -> GraphServer:
+        """Name the embedded store."""
+        return GraphServer("embedded", json.loads((self.state / "store" / "store.json").read_text())["url"])
 
     def client(self) -> redis.Redis:
         """Connect to the embedded Redis; waits until it and the operator serve."""

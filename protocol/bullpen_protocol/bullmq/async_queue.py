@@ -79,8 +79,8 @@ class AsyncQueue(BaseQueue):
     nudge = _awaiting(waking.nudge)
     add = _awaiting(adding.add)
     outbox_put = _awaiting(outbox.outbox_put)
-    outbox_page = _awaiting(outbox.outbox_page)
     outbox_remove = _awaiting(outbox.outbox_remove)
+    outbox_records = _awaiting(outbox.outbox_records)
     check_server = _awaiting(server.check_server)
 
     async def run(self, operation: Operation[T]) -> T:

@@ -13,22 +13,23 @@ from bullpen_protocol.bullmq.steps import Command, Operation, read
 OUTBOX: Final = "bullpen:outbox"
 FIELD_PREFIX: Final = "urn:bullpen:attempt:"
 """Fields of ours. A job whose id is `bullpen:outbox` has its hash in the same place: its fields are not touched."""
-_PAGE: Final = 100
 
 
 def outbox_put(keys: Keys, iri: str, record: str) -> Operation[bool]:
-    """Keep *record* under *iri*, which begins with FIELD_PREFIX; False: one is kept already, and it stays."""
-    added: int = yield Command(("HSETNX", keys(OUTBOX), iri, record), again=True)
-    return bool(added)
+    """Keep *record* under *iri*, which begins with FIELD_PREFIX; False: one is kept already, and it stays.
 
-
-def outbox_page(keys: Keys, cursor: int = 0) -> Operation[tuple[int, dict[str, str]]]:
-    """Read about a hundred records from *cursor* on: the next cursor, 0 at the end, and the records by IRI.
-
-    What is there from the first page to the last is read at least once.
+    Of two that come at once either may stay. (HSETNX would be a command more that a user has to be allowed.)
     """
-    following, fields = yield read("HSCAN", keys(OUTBOX), cursor, "MATCH", f"{FIELD_PREFIX}*", "COUNT", _PAGE)
-    return int(following), dict(fields)
+    if (yield read("HGET", keys(OUTBOX), iri)) is not None:
+        return False
+    yield Command(("HSET", keys(OUTBOX), iri, record), again=True)
+    return True
+
+
+def outbox_records(keys: Keys) -> Operation[dict[str, str]]:
+    """Read the records by IRI: a few for each attempt that runs at once, since nothing is claimed while they wait."""
+    fields: dict[str, str] = yield read("HGETALL", keys(OUTBOX))
+    return {iri: record for iri, record in fields.items() if iri.startswith(FIELD_PREFIX)}
 
 
 def outbox_remove(keys: Keys, iri: str) -> Operation[None]:

@@ -15,6 +15,7 @@ def check(counted: Soaked) -> None:
     assert counted.finished == counted.added
     assert counted.overlaps == 0
     assert counted.keys_left == []
+    assert counted.recorded >= counted.started
     assert counted.attempts_left == 0
     assert counted.exit_code == 0
     assert counted.kills.total() > 0
