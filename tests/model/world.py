@@ -590,8 +590,9 @@ class World:
         token = runner.attempt.token
         if attempt_iri(token) in self.store.graphs or runner.fence not in self.renewed:
             return False
-        traceless = runner.pod.vanished and runner.attempt.job_id in self.removed  # nobody can tell that it ran
-        return not traceless and token not in self.own_ends & self.cluster.unheard
+        # Neither job nor KubeJob is left to tell of it, or its runner alone knew: real launchers remember last words.
+        left_no_trace = token in self.own_ends or runner.attempt.job_id in self.removed
+        return not (left_no_trace and token in self.cluster.unheard)
 
 
 def _now(work: Coroutine[Any, Any, Any]) -> Any:
