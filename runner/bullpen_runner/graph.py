@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 
 from bullpen_processors.api import Quads, RdfGraph, UpdateText
 from bullpen_protocol.assignment import Assignment, AssignmentError
+from bullpen_protocol.graph_urls import update_url
 from bullpen_protocol.provenance import AttemptRecord
 from bullpen_runner.graph_errors import (
     Answer,
@@ -58,7 +59,6 @@ NO_TRANSACTIONS: Final = frozenset({404, 405, 501})
 Fence: TypeAlias = Callable[[], float | None]
 """Raises when a write may not be made; may return until when (`time.monotonic`) it may."""
 
-_REPOSITORY: Final = re.compile(r"/repositories/[^/]+/?$")
 _STATEMENTS: Final = re.compile(r"(/repositories/[^/]+)/statements$")
 _DIGITS: Final = re.compile(r"\d+")
 
@@ -227,12 +227,10 @@ def _update_url(assignment: Assignment) -> tuple[str, str]:
     url = assignment.graph_url
     if not url:
         raise AssignmentError("BULLPEN_GRAPH_URL is not set, but the results have to go to a graph store")
-    path, separator, query = url.partition("?")
-    if _STATEMENTS.search(path):
-        return "BULLPEN_GRAPH_URL", url
-    if not _REPOSITORY.search(path):
+    updates = update_url(url)
+    if updates is None:
         raise AssignmentError(
             "BULLPEN_GRAPH_URL does not end in /repositories/NAME, so it is not known where updates go;"
             " set BULLPEN_GRAPH_UPDATE_URL as well"
         )
-    return "BULLPEN_GRAPH_URL", path.rstrip("/") + "/statements" + separator + query
+    return "BULLPEN_GRAPH_URL", updates
