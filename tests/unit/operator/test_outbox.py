@@ -195,6 +195,26 @@ async def test_a_record_that_redis_did_not_take_is_kept_before_the_attempt_count
     assert kube_job.recorded
 
 
+async def test_a_record_that_redis_did_not_take_is_sent_again_though_nothing_else_tells_of_the_attempt() -> None:
+    desk = a_desk()
+    _, kube_job, _ = await desk.bound()
+    del desk.cluster.kube_jobs[kube_job.name]
+    await desk.audit(41)
+
+    async def lost(*_: object) -> bool:
+        raise RedisAwayError("lost")
+
+    desk.queue.outbox_put = lost  # type: ignore[assignment]
+    with pytest.raises(RedisAwayError):
+        await desk.audit(61)
+    del desk.queue.outbox_put
+    await desk.audit()
+    assert kept(desk) == {}
+    await desk.serving.outbox.round()
+    assert desk.store is not None
+    assert list(desk.store.graphs) == [attempt_iri(kube_job.attempt.token)]
+
+
 async def test_an_attempt_that_could_not_be_marked_is_recorded_once() -> None:
     desk = a_desk()
     _, kube_job, pod = await desk.bound()
