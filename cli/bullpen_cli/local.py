@@ -19,6 +19,7 @@ from bullpen_operator.local.redis import RedisUnavailableError
 from bullpen_operator.local.state import StateError
 from bullpen_operator.local.store import StoreUnusableError
 from bullpen_protocol.bullmq import RedisFaultError, ServerUrlError
+from bullpen_protocol.forwarding.entries import ForwardingError
 
 logger = logging.getLogger("bullpen.local")
 
@@ -28,7 +29,8 @@ USAGE_ERROR: Final = 2
 INTERRUPTED: Final = 130
 """As a shell says it of a command that ended by SIGINT."""
 _REFUSALS: Final = (
-    ManifestError, RedisUnavailableError, ServerUrlError, StateError, StoreUnusableError, UnfitRedisError,
+    ForwardingError, ManifestError, RedisUnavailableError, ServerUrlError, StateError, StoreUnusableError,
+    UnfitRedisError,
 )  # fmt: skip
 
 
@@ -84,6 +86,8 @@ def local(  # noqa: PLR0913 - options of a command line
       bullpen local -f jobqueue.yaml --redis-url redis://127.0.0.1:6379
       bullpen local -f a.yaml -f b.yaml --concurrency 2 --exit-when-idle
       bullpen local -f jobqueue.yaml --json | jq 'select(.level != "info")'
+
+    LOGS_WS_URL names a log server (Socket.IO) that gets the log lines of every job; LOG_LEVEL says how much is logged.
 
     Ctrl-C gives running jobs back, no attempt spent, and ends; a second Ctrl-C kills them first. Killed with -9 it
     leaves its jobs running: start it again, and it finds them.

@@ -10,7 +10,9 @@ import sys
 from collections.abc import Mapping
 
 from bullpen_operator import logs
+from bullpen_operator.attempt_log import AttemptLog
 from bullpen_operator.engine import Engine, EngineSettings
+from bullpen_operator.events import all_of
 from bullpen_operator.handlers import watch_jobqueues
 from bullpen_operator.kube import KubeApi
 from bullpen_operator.metrics import Metrics
@@ -37,7 +39,9 @@ async def serve(settings: Settings) -> None:
 async def _serve(api: KubeApi, settings: Settings) -> None:
     stop = asyncio.Event()
     metrics = Metrics()
-    engine = Engine(report=metrics.report, settings=EngineSettings(audit_interval_s=settings.audit_interval_s))
+    attempt_log = AttemptLog(settings.log_server)
+    report = all_of(metrics.report, attempt_log.report)
+    engine = Engine(report=report, settings=EngineSettings(audit_interval_s=settings.audit_interval_s))
     mirrors = {namespace: NamespaceMirror(api, namespace) for namespace in settings.namespaces}
     roster = Roster(api, engine, settings, mirrors, RedisServer)
     writer = StatusWriter(api, engine, roster, metrics.show)
@@ -60,6 +64,7 @@ async def _serve(api: KubeApi, settings: Settings) -> None:
             loop.cancel()
         kopf_stop.set()  # last: it cancels whatever tasks it does not know
     await probes.stop()
+    await asyncio.to_thread(attempt_log.close)
 
 
 def ages(mirrors: Mapping[str, NamespaceMirror], roster: Roster, writer: StatusWriter) -> dict[str, float]:

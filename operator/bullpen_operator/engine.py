@@ -15,7 +15,7 @@ from typing import Final
 
 from bullpen_operator.claiming import Claiming
 from bullpen_operator.clock import SystemClock
-from bullpen_operator.events import Event, EventKind, Report
+from bullpen_operator.events import ENDS, Event, EventKind, Report
 from bullpen_operator.hearing import Hearing
 from bullpen_operator.loops import (
     Crew,
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 __all__ = ["AttemptStatus", "Engine", "EngineSettings", "Event", "EventKind", "QueueStatus", "Served"]
 
-_ENDS: Final = frozenset({EventKind.SETTLED, EventKind.GIVEN_BACK, EventKind.ENDED})
 _WARNINGS: Final = frozenset({EventKind.DEGRADED, EventKind.DRIFT, EventKind.AWAY})
 
 
@@ -143,7 +142,7 @@ class Engine:
 
     def _report(self, event: Event) -> None:
         _log(event)
-        if event.kind in _ENDS:
+        if event.kind in ENDS:
             self._settled.setdefault(event.jobqueue, Counter())[event.outcome] += 1
         if self._listener is not None:
             self._listener(event)

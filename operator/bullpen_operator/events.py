@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class EventKind(StrEnum):
@@ -35,6 +36,10 @@ class EventKind(StrEnum):
     BACK = "back"
 
 
+ENDS: Final = frozenset({EventKind.SETTLED, EventKind.GIVEN_BACK, EventKind.ENDED})
+"""One of these is told of every attempt, once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One transition. Texts are bounded and escaped; payloads are never part of it."""
@@ -44,6 +49,10 @@ class Event:
     job_id: str = ""
     job_name: str = ""
     token: str = ""
+    attempt: int = 0
+    """Number of the attempt; 0 where it is about none."""
+    log_namespace: str = ""
+    """`ns` of the entry that it becomes on a log server."""
     kube_job: str = ""
     code: str = ""
     """Stable reason code (`oom`, `evicted`, `image-pull` ...)."""
@@ -54,3 +63,13 @@ class Event:
 
 Report = Callable[[Event], None]
 """Called in the operator's event loop: must not block, must not raise."""
+
+
+def all_of(*reports: Report) -> Report:
+    """Tell each of them, in this order."""
+
+    def report(event: Event) -> None:
+        for one in reports:
+            one(event)
+
+    return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from bullpen_operator import naming
@@ -36,6 +36,8 @@ class Placement:
     """For job types that name no image: the runner with the built-in processors."""
     image_pull_policy: str | None = None
     image_pull_secrets: tuple[str, ...] = ()
+    handed_on: Mapping[str, str] = field(default_factory=dict)
+    """Variables that every runner gets, unless its job type sets them itself; never a secret."""
 
 
 def kube_job(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[str, Any]:
@@ -183,6 +185,8 @@ def _environment(attempt: Attempt, job_type: JobType, placement: Placement) -> l
         image=job_type.image or placement.default_image,
         settings=job_type.settings,
     ).to_environment()
+    own = {variable.name for variable in job_type.env}
+    plain |= {name: value for name, value in placement.handed_on.items() if name not in own}
     referenced = _references(job_type, placement)
     values = [{"name": name, "value": _literal(value)} for name, value in plain.items() if name not in referenced]
     sources = [{"name": name, "valueFrom": source} for name, source in referenced.items()]

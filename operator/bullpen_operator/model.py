@@ -212,6 +212,8 @@ class JobQueueSpec(_Model):
     suspend: bool = False
     unknown_jobs: Literal["hold", "fail"] = "hold"
     lock_duration: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=60)
+    log_namespace: Annotated[str | None, Field(min_length=1, max_length=100, pattern=r"^\S+$")] = None
+    """`ns` of what the operator tells a log server (LOGS_WS_URL) of the attempts; the queue's name if left out."""
     defaults: Defaults = Defaults()
     job_types: Annotated[tuple[JobType, ...], Field(min_length=1, max_length=100)]
 
@@ -222,6 +224,11 @@ class JobQueueSpec(_Model):
         if twice:
             raise ValueError(f"job type {twice[0]!r} is listed twice")
         return self
+
+    @property
+    def log_namespace_or_queue(self) -> str:
+        """What the attempts are told under."""
+        return self.log_namespace or self.queue
 
     def job_type(self, name: str) -> JobType | None:
         """Return the job type that serves jobs of this name, with the defaults filled in; None: no one does."""

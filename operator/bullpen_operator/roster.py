@@ -208,6 +208,7 @@ class Roster:
             default_image=self._settings.runner_image,
             image_pull_policy=self._settings.image_pull_policy,
             image_pull_secrets=self._settings.image_pull_secrets,
+            handed_on=self._settings.log_server.to_environment() if self._settings.log_server else {},
         )
         if key in self._launchers:
             self._launchers[key].placement = placement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from bullpen_operator.breaker import Breaker, Change
 from bullpen_operator.escaping import safe
@@ -170,10 +170,11 @@ class Lane:
 
     def tell(self, kind: EventKind, attempt: Attempt | None = None, **details: str) -> None:
         """Report a transition."""
-        about = {}
+        about: dict[str, Any] = {"log_namespace": self.served.spec.log_namespace_or_queue, **details}
         if attempt is not None:
-            about = {"job_id": safe(attempt.job_id), "job_name": safe(attempt.job_name), "token": attempt.token}
-        self.report(Event(kind, self.name, **about, **details))
+            about |= {"job_id": safe(attempt.job_id), "job_name": safe(attempt.job_name)}
+            about |= {"token": attempt.token, "attempt": attempt.number}
+        self.report(Event(kind, self.name, **about))
 
 
 def _origin(job: Job | Location) -> tuple[int, str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bullpen_protocol.forwarding.entries import ForwardingError, Target
+
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -38,6 +40,8 @@ class Settings:
     """BULLPEN_RESYNC_INTERVAL_S: how often JobQueues and their Secrets are read again, whatever was heard of them."""
     stale_after_s: float = 300.0
     """BULLPEN_STALE_AFTER_S: a loop that has not turned for so long makes the operator unhealthy."""
+    log_server: Target | None = None
+    """LOGS_WS_URL, LOG_COALESCE_WINDOW_MS: where log entries of attempts go, from here and from every runner."""
 
 
 def from_environment(environment: Mapping[str, str], own_namespace: str | None = None) -> Settings:
@@ -63,7 +67,15 @@ def from_environment(environment: Mapping[str, str], own_namespace: str | None =
         status_interval_s=_number(environment, "BULLPEN_STATUS_INTERVAL_S", 5),
         resync_interval_s=_number(environment, "BULLPEN_RESYNC_INTERVAL_S", 60),
         stale_after_s=_number(environment, "BULLPEN_STALE_AFTER_S", 300),
+        log_server=_log_server(environment),
     )
+
+
+def _log_server(environment: Mapping[str, str]) -> Target | None:
+    try:
+        return Target.from_environment(environment)
+    except ForwardingError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _list(text: str) -> tuple[str, ...]:

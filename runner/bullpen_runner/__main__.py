@@ -74,6 +74,7 @@ def _leave(ending: Ending, assignment: Assignment, log: Log) -> int:
     if ending.message is not None:
         log.info("ended", code=int(ending.code), outcome=ending.message.outcome.value, reason=ending.message.reason)
         write_message(assignment.termination_log, ending.message)
+    log.close()
     return int(ending.code)
 
 

@@ -1,4 +1,7 @@
-"""The runner's log: one JSON object a line, or a line for people on a terminal. Never payloads, never credentials."""
+"""The runner's log: one JSON object a line, or a line for people on a terminal. Never payloads, never credentials.
+
+Where LOGS_WS_URL names a log server, it gets each line that is printed.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,12 @@ from enum import IntEnum
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from bullpen_protocol.assignment import Assignment
+from bullpen_protocol.timestamps import timestamp
 
 if TYPE_CHECKING:
     import structlog
+
+    from bullpen_protocol.forwarding.forwarder import Forwarder
 
 LINE_LIMIT: Final = 8_192
 """Characters of a message; a longer one is cut."""
@@ -42,6 +48,7 @@ class Level(IntEnum):
         return max((level for level in cls if level <= number), default=cls.DEBUG)
 
 
+_ENTRY: Final = frozenset({"ts", "level", "ns", "msg"})
 _NAMES: Final = {
     "debug": Level.DEBUG,
     "info": Level.INFO,
@@ -61,6 +68,8 @@ class Log:
         form = environment.get("LOG_FORMAT", "").strip().lower()
         self._pretty = form == "pretty" or (form != "json" and file.isatty())
         self._file = file
+        self._environment = environment
+        self._forwarder: Forwarder | None = None
         self._context = {
             "queue": assignment.queue[:ID_LIMIT],
             "job_id": assignment.job_id[:ID_LIMIT],
@@ -91,6 +100,11 @@ class Log:
         text = msg if len(msg) <= LINE_LIMIT else msg[: LINE_LIMIT - 1] + "…"
         self._bound().log(level, text, ns=ns, **more)
 
+    def close(self) -> None:
+        """Let go what is on its way to a log server; about a second at most."""
+        if self._forwarder is not None:
+            self._forwarder.close()
+
     def _bound(self) -> structlog.typing.FilteringBoundLogger:
         """Import structlog with the first line: by then the child is at work, and it costs the job nothing."""
         if self._logger is None:
@@ -99,16 +113,35 @@ class Log:
             render = _pretty if self._pretty else structlog.processors.JSONRenderer(ensure_ascii=False)
             self._logger = structlog.wrap_logger(
                 structlog.BytesLogger(cast(BinaryIO, _Quiet(self._file))),
-                processors=[_arrange, render, _encode],
+                processors=[_arrange, self._forward, render, _encode],
                 wrapper_class=structlog.make_filtering_bound_logger(self.level),
             ).bind(**self._context)
+            self._forwarder = self._make_forwarder()
         return self._logger
 
+    def _make_forwarder(self) -> Forwarder | None:
+        if not self._environment.get("LOGS_WS_URL"):
+            return None
+        from bullpen_protocol.forwarding.entries import ForwardingError, Target  # noqa: PLC0415 - only where asked for
+        from bullpen_protocol.forwarding.forwarder import Forwarder  # noqa: PLC0415 - only where asked for
 
-def timestamp(seconds: float) -> str:
-    """Render seconds since 1970 as ISO 8601 in UTC with milliseconds."""
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{whole}.{int(seconds % 1 * 1000):03d}Z"
+        try:
+            target = Target.from_environment(self._environment)
+        except ForwardingError as error:
+            self._tell("warn", f"nothing is forwarded: {error}")
+            return None
+        return None if target is None else Forwarder(target, self._environment, self._tell)
+
+    def _tell(self, level: str, sentence: str) -> None:
+        self.line(Level.of(level), "logs-forwarder", sentence)
+
+    def _forward(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Hand on what is about to be printed."""
+        if self._forwarder is not None:
+            more = {key: value for key, value in event.items() if key not in _ENTRY}
+            msg = [event["msg"], more]
+            self._forwarder.put({"ts": event["ts"], "level": event["level"], "ns": event["ns"], "msg": msg})
+        return event
 
 
 def _arrange(_logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -115,6 +115,7 @@ def test_what_the_operator_reads_is_what_the_values_say() -> None:
         imagePullSecrets=["s", "t"],
         intervals={"auditSeconds": 7},
         logLevel="DEBUG",
+        logServer={"url": "http://node-api:8081/logs", "coalesceWindowMs": 3600000},
     )
     assert variables == {
         "BULLPEN_NAMESPACES": "ns",
@@ -127,7 +128,10 @@ def test_what_the_operator_reads_is_what_the_values_say() -> None:
         "BULLPEN_STALE_AFTER_S": "300",
         "BULLPEN_HTTP_PORT": "8080",
         "LOG_LEVEL": "DEBUG",
+        "LOGS_WS_URL": "http://node-api:8081/logs",
+        "LOG_COALESCE_WINDOW_MS": "3600000",
     }
+    assert "LOGS_WS_URL" not in environment()
 
 
 def test_a_digest_wins_over_a_tag() -> None:
@@ -145,6 +149,8 @@ def test_liveness_asks_whether_the_loops_turn() -> None:
     [
         pytest.param({"replicas": 2}, id="unknown"),
         pytest.param({"logLevel": "LOUD"}, id="level"),
+        pytest.param({"logServer": {"url": "node-api:8081"}}, id="log-server"),
+        pytest.param({"logServer": {"url": "http://user:password@h"}}, id="log-server-with-a-password"),
         pytest.param({"intervals": {"auditSeconds": 0}}, id="no-interval"),
         pytest.param({"image": {"digest": "latest"}}, id="digest"),
     ],

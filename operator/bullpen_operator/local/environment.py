@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 from bullpen_operator.model import EnvVar, JobQueueSpec, JobType, quantity
 from bullpen_operator.seen import Attempt
 from bullpen_protocol.assignment import Assignment
+from bullpen_protocol.forwarding import entries as forwarding
 
 INHERITED: Final = (
     "LANG", "LC_ALL", "LC_CTYPE", "LOG_FORMAT", "LOG_LEVEL", "PATH", "PYTHONPATH", "SSL_CERT_DIR", "SSL_CERT_FILE",
-    "TZ",
+    "TZ", *forwarding.VARIABLES,
 )  # fmt: skip
 """Variables that a runner shares with the operator; a pod gets none of them but from its image."""
 

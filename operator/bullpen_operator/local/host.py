@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bullpen_operator.attempt_log import AttemptLog
 from bullpen_operator.engine import Engine, EngineSettings, QueueStatus, Served
-from bullpen_operator.events import Report
+from bullpen_operator.events import Report, all_of
 from bullpen_operator.graph_store import HttpStore, StorePlace, StorePlaceError
 from bullpen_operator.leftovers import job_types_of
 from bullpen_operator.local.environment import Connections, RunnerEnvironment, resolved, shown
@@ -25,6 +26,7 @@ from bullpen_operator.ports import Store
 from bullpen_operator.seen import Attempt
 from bullpen_operator.server import RedisServer
 from bullpen_protocol.bullmq import AsyncQueue, RedisFaultError, connect_async
+from bullpen_protocol.forwarding.entries import Target
 
 FINISHED_STATES = frozenset({"completed", "failed"})
 
@@ -71,8 +73,11 @@ class LocalHost:
     """
 
     def __init__(self, settings: HostSettings, report: Report | None = None) -> None:
+        """Make it ready; raises ForwardingError for a log server that is none."""
         self._settings = settings
-        self.engine = Engine(report=report, settings=settings.engine)
+        self._attempt_log = AttemptLog(Target.from_environment(settings.environ))
+        reports = [self._attempt_log.report, *([report] if report else [])]
+        self.engine = Engine(report=all_of(*reports), settings=settings.engine)
         self._launchers: list[LocalLauncher] = []
         self._server: RedisServer | None = None
         self._redis: RunningRedis | None = None
@@ -164,6 +169,7 @@ class LocalHost:
             raise StoreUnusableError(f"the graph store can't be used: its {error}") from error
 
     async def _close(self) -> None:
+        await asyncio.to_thread(self._attempt_log.close)
         for launcher in self._launchers:
             await launcher.close()
         if self._server is not None:

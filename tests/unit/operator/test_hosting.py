@@ -18,6 +18,7 @@ from bullpen_operator.metrics import Metrics
 from bullpen_operator.probes import Probes
 from bullpen_operator.roster import Roster
 from bullpen_operator.settings import Settings, SettingsError, from_environment
+from bullpen_protocol.forwarding.entries import Target
 
 
 def test_the_environment_is_read_once_with_defaults() -> None:
@@ -38,9 +39,13 @@ def test_every_variable_of_the_chart_is_read() -> None:
             "BULLPEN_STALE_AFTER_S": "8",
             "BULLPEN_HTTP_PORT": "9",
             "LOG_LEVEL": "debug",
+            "LOGS_WS_URL": "http://h/logs",
+            "LOG_COALESCE_WINDOW_MS": "500",
         }
     )
-    assert settings == Settings(("a", "b"), "runner:1", "Never", ("s",), 9, "DEBUG", 5.0, 0.5, 7.0, 8.0)
+    assert settings == Settings(
+        ("a", "b"), "runner:1", "Never", ("s",), 9, "DEBUG", 5.0, 0.5, 7.0, 8.0, Target("http://h/logs", "/logs", 0.5)
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,7 @@ def test_every_variable_of_the_chart_is_read() -> None:
         pytest.param({}, "BULLPEN_NAMESPACES is not set", id="no-namespace"),
         pytest.param({"BULLPEN_AUDIT_INTERVAL_S": "often"}, "BULLPEN_AUDIT_INTERVAL_S is 'often'", id="no-number"),
         pytest.param({"BULLPEN_AUDIT_INTERVAL_S": "nan"}, "expected a number above 0", id="nan"),
+        pytest.param({"LOGS_WS_URL": "logs"}, "LOGS_WS_URL is no URL of a log server", id="log-server"),
         pytest.param({"BULLPEN_IMAGE_PULL_POLICY": "maybe"}, "expected Always, IfNotPresent or Never", id="policy"),
     ],
 )

@@ -242,3 +242,12 @@ def test_the_runner_is_told_its_image_and_its_limits() -> None:
 def test_a_limit_that_there_is_not_is_not_told() -> None:
     variables = environment_of(rendered(resources={"requests": {"memory": "1Gi", "cpu": "1"}}))
     assert not {"BULLPEN_MEMORY_LIMIT_BYTES", "BULLPEN_CPU_LIMIT_MILLICORES"} & set(variables)
+
+
+def test_what_is_handed_on_reaches_every_runner_that_does_not_say_otherwise() -> None:
+    placement = Placement("ns", "http", "0123456789abcdef", "redis-secret", handed_on={"LOGS_WS_URL": "http://h/$(X)"})
+    told = environment_of(kube_job(ATTEMPT, job_type(), placement))
+    assert told["LOGS_WS_URL"] == {"name": "LOGS_WS_URL", "value": "http://h/$$(X)"}
+    own = kube_job(ATTEMPT, job_type(env=[{"name": "LOGS_WS_URL", "value": ""}]), placement)
+    said = [one for one in runner_of(own)["env"] if one["name"] == "LOGS_WS_URL"]
+    assert said == [{"name": "LOGS_WS_URL", "value": ""}]

@@ -21,6 +21,7 @@ from bullpen_operator.roster import Roster
 from bullpen_operator.seen import Attempt
 from bullpen_operator.settings import Settings
 from bullpen_protocol.bullmq import ServerUrlError
+from bullpen_protocol.forwarding.entries import Target
 from fakes.api_server import FakeApiServer, status, until
 from fakes.engine import FakeEngine
 
@@ -42,7 +43,8 @@ class Rig:
         self.server, self.api, self.engine = server, api, FakeEngine()
         self.connected: list[tuple[str, str | None]] = []
         mirrors = {"ns": NamespaceMirror(api, "ns")}
-        settings = Settings(("ns",), runner_image="runner:1", resync_interval_s=0.01)
+        logs = Target("http://h/logs", window_s=0.5)
+        settings = Settings(("ns",), runner_image="runner:1", resync_interval_s=0.01, log_server=logs)
         self.roster = Roster(api, self.engine, settings, mirrors, self._connect)
 
     def _connect(self, url: str, ca: str | None) -> Server:
@@ -76,6 +78,8 @@ async def test_a_jobqueue_is_put_with_its_redis_and_its_installation(rig: Rig) -
     assert served.spec.queue == "q"
     assert rig.connected == [(URL, "PEM")]
     assert rig.fault is None
+    handed_on = cast(KubeLauncher, served.launcher).placement.handed_on
+    assert handed_on == {"LOGS_WS_URL": "http://h/logs", "LOG_COALESCE_WINDOW_MS": "500"}
 
 
 async def test_the_same_once_more_changes_nothing(rig: Rig) -> None:

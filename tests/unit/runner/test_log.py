@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bullpen_protocol.assignment import Assignment
-from bullpen_runner.log import Level, Log, timestamp
+from bullpen_protocol.timestamps import timestamp
+from bullpen_runner.log import Level, Log
 
 ASSIGNMENT = Assignment(
     "redis://user:hunter2@h", "bull", "q/é", "7", "T", "U", "http-ingest", graph_password="hunter2", attempt=2
