@@ -42,7 +42,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     terminalreporter.section("parts not on this machine", sep="=", yellow=True)
     for part, count in sorted(missing.items()):
         terminalreporter.line(f"{count:5d} skipped without {part}", yellow=True)
-    terminalreporter.line("Under CI=true each of these fails instead.")
+    terminalreporter.line("Under CI=true each of these fails instead, except for repositories of others.")
 
 
 def _missing_part(report: pytest.TestReport | pytest.CollectReport) -> str | None:

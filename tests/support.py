@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import pytest
 
@@ -38,6 +38,11 @@ def require_found(name: str, found: _Found | None, mend: str) -> _Found:
     if os.environ.get("CI") == "true":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
+
+
+def skip_without(name: str, mend: str) -> NoReturn:
+    """Skip the test for want of something that nobody has to have, CI included: others' repositories."""
+    pytest.skip(f"{MISSING}{name} ({mend})")
 
 
 def redis_server() -> str | None:

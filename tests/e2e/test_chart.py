@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from bullpen_operator.model import JobQueue
 from support import ROOT, require
 
 CHART = ROOT / "charts" / "bullpen"
@@ -159,8 +158,3 @@ def test_values_that_mean_nothing_are_refused(values: dict[str, Any]) -> None:
     done = helm("template", "bp", str(CHART), "--kube-version", "1.34", values=values)
     assert done.returncode != 0
     assert "values don't meet the specifications of the schema" in done.stderr
-
-
-def test_the_example_is_a_jobqueue_that_the_model_accepts() -> None:
-    text = (ROOT / "manifests" / "jobqueue-http.yaml").read_text()
-    assert JobQueue.model_validate(yaml.safe_load(text)).spec.queue == "http-requests-writes"

@@ -23,9 +23,9 @@ from bullpen_protocol.forwarding.entries import Target
 from bullpen_protocol.forwarding.forwarder import FLUSH_S
 from bullpen_protocol.forwarding.link import Link, State
 
-UNANSWERED_S: Final = 1.5
+UNANSWERED_S: Final = 2.0
 """From its start on, for so long a first connection is waited for at the end."""
-UNANSWERED_FLUSH_S: Final = 0.75
+UNANSWERED_FLUSH_S: Final = 0.9
 """And never longer than this after the end."""
 
 _NOT_NEEDED: Final = ("aiohttp", "redis", "requests")

@@ -154,8 +154,8 @@ def test_nobody_waits_for_entries_that_will_not_come() -> None:
         (State.UP, 60, 1.0),
         (State.AWAY, 60, 0.0),
         (State.NEW, 60, 0.0),
-        (State.NEW, 1.0, 0.5),
-        (State.NEW, 0.1, 0.75),
+        (State.NEW, 1.5, 0.5),
+        (State.NEW, 0.1, 0.9),
     ],
 )
 def test_the_last_wait_is_short_and_shorter_where_nobody_answers(state: State, age_s: float, patience_s: float) -> None:
