@@ -129,6 +129,7 @@ def test_requests_that_are_posted_are_stored_and_read_back_by_the_api(platform: 
     status, listed = platform.api.get("http-requests", "list?limit=100")
     assert (status, listed["page"]["total"]) == (200, 4)
     shown = [item["id"] for item in listed["items"]]
+    print(f"{platform.graph.name}: job {job_id} {event[0]}, {listed['page']['total']} requests, {len(shown)} listed")
     # the route's query looks at a variable from outside its group, which GraphDB and RDF4J allow and SPARQL does not
     assert shown == ([] if platform.graph.name == "embedded" else sorted(item["id"] for item in items))
 
@@ -141,6 +142,7 @@ def test_an_update_that_is_posted_is_done_and_can_be_queried(platform: Platform)
     assert platform.browser.await_event("sparql", job_id) == ("completed", expected)
     query = "SELECT ?o { GRAPH <urn:g> { <urn:s> <urn:p> ?o } }"
     status, answer = platform.api.post("/sparql/query", {"sparql": query})
+    print(f"{platform.graph.name}: update {job_id} completed, the store says {answer['data']['results']['bindings']}")
     assert (status, [row["o"]["value"] for row in answer["data"]["results"]["bindings"]]) == (200, ["é 😀"])
 
 
@@ -161,6 +163,7 @@ def test_an_update_that_the_store_refuses_fails_with_the_stores_words(platform: 
     name, event = platform.browser.await_event("sparql", said["jobId"])
     refused = "the graph store refused the write: it answered 400 Bad Request: MALFORMED "
     assert (name, event.pop("failedReason")[: len(refused)]) == ("failed", refused)
+    print(f"{platform.graph.name}: update {said['jobId']} {name}, once")
     assert event == {"queue": "sparql", "jobId": said["jobId"], "prev": "active"}
 
 
@@ -178,6 +181,7 @@ def test_findings_of_posted_requests_are_stored_and_read_back_by_the_api(platfor
 
     found = {iri_of(finding): finding for finding in result["findings"]}
     status, listed = platform.api.get("http-requests", "finding", "list?limit=1000")
+    print(f"{platform.graph.name}: job {job_id} {name}, {result['stats']}, {listed['page']['total']} findings listed")
     assert (status, listed["page"]["total"], sorted(listed["items"])) == (200, len(found), sorted(found))
     for iri, finding in found.items():
         status, shown = platform.api.get("http-requests", "finding", iri)
@@ -220,4 +224,5 @@ def test_the_dashboards_log_shows_what_runners_say_and_each_attempt_once(platfor
         pytest.fail(f"no runner was heard: {platform.browser.entries}")
     ends = [entry["msg"] for entry in platform.browser.entries if entry["ns"].startswith("worker:")]
     jobs = [(event["queue"], event["jobId"]) for _, event in platform.browser.events]
+    print(f"{platform.graph.name}: {len(jobs)} jobs, {len(ends)} entries of the operator")
     assert len(ends) == len(set(ends)) == len(jobs) == len(set(jobs))
