@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
+from fakes.attempts import eventually
 from servers.graph import MEMORY, GraphServer, embedded, rdf4j, rdf4j_repository
 from servers.local import BullpenLocal
 from servers.ontowebpt import Api, Browser, api_server, server_folder
@@ -222,7 +223,11 @@ def test_the_dashboards_log_shows_what_runners_say_and_each_attempt_once(platfor
             break
     else:
         pytest.fail(f"no runner was heard: {platform.browser.entries}")
-    ends = [entry["msg"] for entry in platform.browser.entries if entry["ns"].startswith("worker:")]
     jobs = [(event["queue"], event["jobId"]) for _, event in platform.browser.events]
+    ends = eventually(lambda: len(ends_in(platform.browser)) >= len(jobs) and ends_in(platform.browser), "every end")
     print(f"{platform.graph.name}: {len(jobs)} jobs, {len(ends)} entries of the operator")
     assert len(ends) == len(set(ends)) == len(jobs) == len(set(jobs))
+
+
+def ends_in(browser: Browser) -> list[str]:
+    return [entry["msg"] for entry in browser.entries if entry["ns"].startswith("worker:")]
