@@ -1,7 +1,7 @@
 # Every target runs the doctor first and brings .venv in line with uv.lock; the logic is in scripts/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo test check e2e soak outage kills bench-start bench-graph bench-local
+.PHONY: help doctor demo test check e2e soak outage kills bench-start bench-graph bench-local conformance
 # Node and Java may be wheels in .venv; what the machine has comes first.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 READY = @sh scripts/python.sh scripts/ready.py $@
@@ -19,11 +19,15 @@ demo:  ## run jobs on this machine and show what became of them (< 60 s; needs n
 
 test:  ## run all tests but those that need a cluster (<= 12 minutes on 2 cores)
 	$(READY)
-	@$(RUN) -m pytest -n 2 --dist loadgroup -m "not cluster and not soak" --ignore tests/e2e $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist loadgroup -m "not cluster and not soak and not conformance" --ignore tests/e2e $(ARGS)
 
 check:  ## everything static: format, lint, types, imports, lock, generated files, licences
 	$(READY)
 	@$(RUN) scripts/check.py
+
+conformance:  ## hold the recorded jobs of the original worker against ours (CASES='http-ingest/*': some of them)
+	$(READY)
+	@$(RUN) -m pytest tests/conformance -m conformance -q $(ARGS)
 
 e2e:  ## run the scenarios on a kind cluster (<= 12 minutes on a ready host)
 	$(READY)

@@ -29,9 +29,9 @@ OLDEST_UV: Final = (0, 8)
 """The first that reads our uv.lock as it is."""
 OLDEST_NODE: Final = (18,)
 
-_RUNS_JOBS: Final = frozenset({"demo", "test", "soak", "outage", "kills", "bench-graph", "bench-local"})
+_RUNS_JOBS: Final = frozenset({"demo", "test", "soak", "outage", "kills", "bench-graph", "bench-local", "conformance"})
 _CLUSTER: Final = frozenset({"e2e"})
-_TESTS: Final = frozenset({"test", "soak", "outage", "kills", "bench-graph", "bench-local"})
+_TESTS: Final = frozenset({"test", "soak", "outage", "kills", "bench-graph", "bench-local", "conformance"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,136 @@
+"""Recorded jobs: what one was given and what the original worker made of it. Data for tests, read-only.
+
+Those of the original are in `../shared/oracle`, which is no part of this repository; a few of our own, in the same
+format, are in own/ beside this module.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.triples import stored_by
+from support import ROOT
+
+RECORDED: Final = ROOT.parent / "shared" / "oracle" / "cases"
+OWN: Final = Path(__file__).parent / "own"
+
+QUEUES: Final[Mapping[str, tuple[str, ...]]] = {
+    "http-requests-writes": ("http-ingest", "http-resolver"),
+    "sparql-writes": ("sparql-update",),
+}
+"""The original's queues that are served, with their job types. A new row brings all recorded jobs of its queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What the store does instead of working, `times` requests long."""
+
+    status: int | None
+    """None: the connection is cut."""
+    body: str = ""
+    media_type: str = "text/plain"
+    delay_s: float = 0.0
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a job came to, as BullMQ's clients and readers of the store see it."""
+
+    state: str
+    attempts: int
+    value: Any = None
+    reason: str | None = None
+    triples: frozenset[str] = frozenset()
+    """Canonical N-Quads, a line each."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One recorded job. It does not know its name: no difference can be excused by it."""
+
+    queue: str
+    job_name: str
+    data: Any
+    options: Mapping[str, Any]
+    theirs: Outcome
+    """What the original made of it."""
+    faults: tuple[Fault, ...] = ()
+    seed: str = ""
+    """SPARQL update that filled the store before."""
+    updates: tuple[str, ...] = ()
+    """What the original sent to the store, in order."""
+    statuses: tuple[int | None, ...] = ()
+    """What the store answered to each; None: nothing."""
+    exact: bool = True
+    """Whether numbers were recorded as they were written, or as oxigraph keeps them (by value)."""
+
+    @property
+    def was_stored(self) -> bool:
+        """Whether the store took what the original sent, or was sent nothing."""
+        return not self.statuses or _is_ok(self.statuses[-1])
+
+    @cached_property
+    def meant(self) -> frozenset[str]:
+        """What the original would have left in the store, had that taken its last update."""
+        if self.was_stored:
+            return self.theirs.triples
+        return stored_by(self.seed, self.updates[-1], exact=self.exact) or self.theirs.triples
+
+
+def recorded(folder: Path) -> Iterator[tuple[str, Case]]:
+    """Yield name and case of each recorded job of a queue that is served."""
+    for path in sorted(folder.glob("*/[!_]*.json")):
+        record = json.loads(path.read_bytes())
+        if record["input"]["queue"] in QUEUES:
+            yield f"{path.parent.name}/{path.stem}", _case(record, path.parent)
+
+
+def _case(record: Mapping[str, Any], folder: Path) -> Case:
+    given, store = record["input"], record.get("conditions", {}).get("graphdb", {})
+    updates = _unpacked(record["updates"], folder)
+    return Case(
+        queue=given["queue"],
+        job_name=given["jobName"],
+        data=_unpacked(given["data"], folder),
+        options={name: record["opts"][name] for name in ("attempts", "backoff")},
+        theirs=Outcome(
+            state=record["state"],
+            attempts=record["attemptsMade"],
+            value=_unpacked(record["returnvalue"], folder),
+            reason=record["failedReason"],
+            triples=frozenset(_unpacked(record["nquads"], folder)),
+        ),
+        faults=tuple(map(_fault, store.get("fail", []))),
+        seed=store.get("seed", ""),
+        updates=tuple(update["update"] for update in updates),
+        statuses=tuple(update["status"] for update in updates),
+        exact=record["nquadsExact"],
+    )
+
+
+def _fault(said: Mapping[str, Any]) -> Fault:
+    return Fault(
+        status=None if said.get("drop") else said["status"],
+        body=said.get("body", "injected failure"),
+        media_type=said.get("ctype", "text/plain"),
+        delay_s=said.get("delayMs", 0) / 1000,
+        times=said.get("times", 1),
+    )
+
+
+def _unpacked(value: Any, folder: Path) -> Any:
+    """Read what was too large for the record from the file beside it."""
+    if isinstance(value, dict) and "$gz" in value:
+        return json.loads(gzip.decompress((folder / value["$gz"]).read_bytes()))
+    return value
+
+
+def _is_ok(status: int | None) -> bool:
+    return status is not None and 200 <= status < 300

@@ -1,0 +1,89 @@
+"""Hold outcomes against the recorded ones: what differs, which predicate means it, what is left. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from conformance.cases import Case, Outcome
+from conformance.differences import ABSENT, Difference, differences
+from conformance.predicates import PREDICATES, Predicate
+
+SHOWN: Final = 12
+"""Differences of one case that a report shows."""
+WIDTH: Final = 300
+"""Characters of a value that it shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One case, judged."""
+
+    name: str
+    kind: str
+    """Queue and job name."""
+    meant: frozenset[str]
+    """Predicates that meant a difference of it."""
+    left: Sequence[Difference]
+    """Differences that none means."""
+
+    def lines(self) -> Iterator[str]:
+        """Say what is left."""
+        yield f"{self.name}: {len(self.left)} difference(s) that nothing means"
+        for difference in self.left[:SHOWN]:
+            place = ".".join(map(str, (difference.field, *difference.path)))
+            yield f"  {place}: theirs {_shown(difference.theirs)}, ours {_shown(difference.ours)}"
+
+
+def judge(name: str, case: Case, ours: Outcome, predicates: Iterable[Predicate] = PREDICATES) -> Verdict:
+    """Hold an outcome against the recorded one; each difference counts for the first predicate that means it."""
+    meant, left = set(), []
+    for difference in differences(case, ours):
+        by = next((one.name for one in predicates if one.means(case, ours, difference)), None)
+        if by is None:
+            left.append(difference)
+        else:
+            meant.add(by)
+    return Verdict(name, f"{case.queue} {case.job_name or '(no name)'}", frozenset(meant), left)
+
+
+@dataclass
+class Report:
+    """All verdicts of a run."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    @property
+    def left(self) -> list[Verdict]:
+        """Those with a difference that nothing means."""
+        return [verdict for verdict in self.verdicts if verdict.left]
+
+    def lines(self, predicates: Sequence[Predicate] = PREDICATES) -> Iterator[str]:
+        """Cases per job type, per predicate and in total; then what is left, case by case."""
+        yield from _table("cases", Counter(verdict.kind for verdict in self.verdicts))
+        means = Counter(name for verdict in self.verdicts for name in verdict.meant)
+        names = {f"{predicate.source}: {predicate.name}": means[predicate.name] for predicate in predicates}
+        yield from _table("cases with an intended difference, by predicate", names)
+        equal = sum(not verdict.meant and not verdict.left for verdict in self.verdicts)
+        yield (
+            f"{len(self.verdicts)} cases: {equal} equal, {len(self.verdicts) - equal - len(self.left)} different only"
+            f" as meant, {len(self.left)} different otherwise; {len(predicates)} predicates"
+        )
+        for verdict in self.left:
+            yield from verdict.lines()
+
+
+def _table(title: str, counts: dict[str, int] | Counter[str]) -> Iterator[str]:
+    yield title
+    for name, count in counts.items():
+        yield f"{count:6d}  {name}"
+
+
+def _shown(value: Any) -> str:
+    if value is ABSENT:
+        return "none"
+    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return said if len(said) <= WIDTH else f"{said[:WIDTH]}… ({len(said)} characters)"
