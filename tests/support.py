@@ -114,6 +114,7 @@ PARTS: Final[dict[str, tuple[Callable[[], str | None], str]]] = {
     "redis-server on PATH": (_redis_on_path, "apt-get install redis-server"),
     "node": (_node, "make test brings it as a wheel; or Node >= 18 on PATH"),
     "npm": (_anywhere("npm"), "make test brings it as a wheel; or npm on PATH"),
+    "chromium": (_anywhere("chromium"), "apt-get install chromium"),
     "java": (_java, "make test brings it as a wheel; or a JRE >= 11 on PATH"),
     "mvn": (_anywhere("mvn"), "apt-get install maven"),
     "oxigraph": (_anywhere("oxigraph"), "make test brings it as a wheel"),

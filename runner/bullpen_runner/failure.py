@@ -51,10 +51,16 @@ def stack_of(error: BaseException, limit: int = STACK_CHARACTERS, *, ours: bool 
 
     Frames of the runner are left out unless *ours*.
     """
-    lines = [f"{type(error).__name__}: {reason_of(error)}", *_frames(error.__traceback__, ours)]
+    lines = [_headline(error), *_frames(error.__traceback__, ours)]
     for cause in _causes(error):
         lines += [f"caused by {type(cause).__name__}", *_frames(cause.__traceback__, ours)]
     return bounded("\n".join(lines), limit)
+
+
+def _headline(error: BaseException) -> str:
+    """Name the exception, once: the reason of one of Python's own begins with its name already."""
+    name, reason = type(error).__name__, reason_of(error)
+    return reason if reason.partition(":")[0] == name else f"{name}: {reason}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

