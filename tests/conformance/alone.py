@@ -24,4 +24,4 @@ def alone(case: Case) -> Outcome:
         return Outcome("failed", 1, reason=str(error))
     except SyntaxError as error:
         return Outcome("failed", 1, reason=str(error_of(Answer(400, "text/plain", str(error.msg).encode()), update)))
-    return Outcome("completed", 1, processed.value(), triples=triples.lines(exact=case.exact))
+    return Outcome("completed", 1, processed.value(), quads=triples.lines(exact=case.exact))

@@ -47,7 +47,7 @@ class Outcome:
     attempts: int
     value: Any = None
     reason: str | None = None
-    triples: frozenset[str] = frozenset()
+    quads: frozenset[str] = frozenset()
     """Canonical N-Quads, a line each."""
 
 
@@ -80,8 +80,8 @@ class Case:
     def meant(self) -> frozenset[str]:
         """What the original would have left in the store, had that taken its last update."""
         if self.was_stored:
-            return self.theirs.triples
-        return stored_by(self.seed, self.updates[-1], exact=self.exact) or self.theirs.triples
+            return self.theirs.quads
+        return stored_by(self.seed, self.updates[-1], exact=self.exact) or self.theirs.quads
 
 
 def recorded(folder: Path) -> Iterator[tuple[str, Case]]:
@@ -105,7 +105,7 @@ def _case(record: Mapping[str, Any], folder: Path) -> Case:
             attempts=record["attemptsMade"],
             value=_unpacked(record["returnvalue"], folder),
             reason=record["failedReason"],
-            triples=frozenset(_unpacked(record["nquads"], folder)),
+            quads=frozenset(_unpacked(record["nquads"], folder)),
         ),
         faults=tuple(map(_fault, store.get("fail", []))),
         seed=store.get("seed", ""),

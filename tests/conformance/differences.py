@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
 from conformance.cases import Case, Outcome
+
+WIDTH: Final = 300
+"""Characters of a value that are shown."""
 
 
 class Absent(Enum):
@@ -24,39 +28,41 @@ ABSENT: Final = Absent.ABSENT
 class Difference:
     """One place where the two differ."""
 
-    field: str
-    """state, attempts, reason, value or triple."""
-    theirs: Any
-    ours: Any
-    path: tuple[str | int, ...] = ()
-    """Of a value: from its root; an entry of `findings` is named by `finding_key`, and compared with its like."""
+    what: str
+    """state, attempts, reason, value or quads."""
+    place: tuple[str | int, ...] = ()
+    """Of a value: from its root; an entry of `findings` is named by `finding_key`, and compared with its like.
 
-    @property
-    def line(self) -> str:
-        """Of a triple: its line of N-Quads, whoever has it."""
-        return str(self.theirs if self.ours is ABSENT else self.ours)
-
-
-def differences(case: Case, ours: Outcome) -> list[Difference]:
-    """Name every difference.
-
-    Where the store did not take what the original sent and ours completed all the same, our triples are held against
-    those that the original meant to store. That ours completed is a difference of its own.
+    Of quads: the line of N-Quads that one of the two has.
     """
-    theirs = case.theirs
-    found = [
-        Difference(name, *pair)
-        for name, pair in {
-            "state": (theirs.state, ours.state),
-            "attempts": (theirs.attempts, ours.attempts),
-            "reason": (theirs.reason, ours.reason),
-        }.items()
-        if pair[0] != pair[1]
-    ]
+    theirs: Any = ABSENT
+    ours: Any = ABSENT
+
+    def __str__(self) -> str:
+        place = ".".join(map(str, (self.what, *self.place)))
+        return f"{place}: theirs {_shown(self.theirs)}, ours {_shown(self.ours)}"
+
+
+def expected(case: Case, ours: Outcome) -> Outcome:
+    """Return what the original made of a job, as far as ours can be held against it.
+
+    Where its store did not take what it sent and ours completed all the same, our quads are held against those that it
+    meant to store. That ours completed is a difference of its own.
+    """
+    return replace(case.theirs, quads=case.meant) if ours.state == "completed" else case.theirs
+
+
+def differences(theirs: Outcome, ours: Outcome) -> list[Difference]:
+    """Name every place where two outcomes differ."""
+    pairs = {
+        "state": (theirs.state, ours.state),
+        "attempts": (theirs.attempts, ours.attempts),
+        "reason": (theirs.reason, ours.reason),
+    }
+    found = [Difference(name, (), *pair) for name, pair in pairs.items() if pair[0] != pair[1]]
     found += _in_values(theirs.value, ours.value, ())
-    expected = case.meant if ours.state == "completed" else theirs.triples
-    found += (Difference("triple", line, ABSENT) for line in sorted(expected - ours.triples))
-    found += (Difference("triple", ABSENT, line) for line in sorted(ours.triples - expected))
+    found += (Difference("quads", (line,), theirs=True) for line in sorted(theirs.quads - ours.quads))
+    found += (Difference("quads", (line,), ours=True) for line in sorted(ours.quads - theirs.quads))
     return found
 
 
@@ -73,7 +79,7 @@ def _in_values(theirs: Any, ours: Any, path: tuple[str | int, ...]) -> Iterator[
     elif isinstance(theirs, list) and isinstance(ours, list):
         yield from _in_members(dict(enumerate(theirs)), dict(enumerate(ours)), path)
     elif theirs != ours or isinstance(theirs, bool) is not isinstance(ours, bool):
-        yield Difference("value", theirs, ours, path)
+        yield Difference("value", path, theirs, ours)
 
 
 def _in_members(theirs: dict[Any, Any], ours: dict[Any, Any], path: tuple[str | int, ...]) -> Iterator[Difference]:
@@ -86,7 +92,7 @@ def _in_order(theirs: Any, ours: Any, path: tuple[str | int, ...]) -> Iterator[D
     if isinstance(theirs, dict) and isinstance(ours, dict):
         orders = [name for name in theirs if name in ours], [name for name in ours if name in theirs]
         if orders[0] != orders[1]:
-            yield Difference("value", *orders, (*path, "order"))
+            yield Difference("value", (*path, "order"), *orders)
 
 
 def _comparable(value: dict[str, Any]) -> dict[str, Any]:
@@ -116,3 +122,10 @@ def _named(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def _counts(findings: list[dict[str, Any]], stats: Any) -> dict[str, int] | None:
     severities = Counter(finding.get("severity") for finding in findings)
     return {level: severities[level] for level in stats} if isinstance(stats, dict) else None
+
+
+def _shown(value: Any) -> str:
+    if value is ABSENT:
+        return "none"
+    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return said if len(said) <= WIDTH else f"{said[:WIDTH]}… ({len(said)} characters)"

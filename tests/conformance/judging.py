@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from conformance.cases import Case, Outcome
-from conformance.differences import ABSENT, Difference, differences
+from conformance.differences import Difference, differences, expected
 from conformance.predicates import PREDICATES, Predicate
 
 SHOWN: Final = 12
 """Differences of one case that a report shows."""
-WIDTH: Final = 300
-"""Characters of a value that it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +31,15 @@ class Verdict:
         """Say what is left."""
         yield f"{self.name}: {len(self.left)} difference(s) that nothing means"
         for difference in self.left[:SHOWN]:
-            place = ".".join(map(str, (difference.field, *difference.path)))
-            yield f"  {place}: theirs {_shown(difference.theirs)}, ours {_shown(difference.ours)}"
+            yield f"  {difference}"
 
 
 def judge(name: str, case: Case, ours: Outcome, predicates: Iterable[Predicate] = PREDICATES) -> Verdict:
     """Hold an outcome against the recorded one; each difference counts for the first predicate that means it."""
     meant, left = set(), []
-    for difference in differences(case, ours):
-        by = next((one.name for one in predicates if one.means(case, ours, difference)), None)
+    theirs = expected(case, ours)
+    for difference in differences(theirs, ours):
+        by = next((one.name for one in predicates if one.excuses(case, theirs, ours, difference)), None)
         if by is None:
             left.append(difference)
         else:
@@ -65,7 +62,7 @@ class Report:
         """Cases per job type, per predicate and in total; then what is left, case by case."""
         yield from _table("cases", Counter(verdict.kind for verdict in self.verdicts))
         means = Counter(name for verdict in self.verdicts for name in verdict.meant)
-        names = {f"{predicate.source}: {predicate.name}": means[predicate.name] for predicate in predicates}
+        names = {f"{predicate.number}: {predicate.name}": means[predicate.name] for predicate in predicates}
         yield from _table("cases with an intended difference, by predicate", names)
         equal = sum(not verdict.meant and not verdict.left for verdict in self.verdicts)
         yield (
@@ -80,10 +77,3 @@ def _table(title: str, counts: dict[str, int] | Counter[str]) -> Iterator[str]:
     yield title
     for name, count in counts.items():
         yield f"{count:6d}  {name}"
-
-
-def _shown(value: Any) -> str:
-    if value is ABSENT:
-        return "none"
-    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return said if len(said) <= WIDTH else f"{said[:WIDTH]}… ({len(said)} characters)"

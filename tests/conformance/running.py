@@ -108,5 +108,5 @@ def _outcome(case: Case, job: JobKey, queue: NodeQueue, stores: Stores) -> Outco
         attempts=seen["attemptsMade"],
         value=json.loads(seen["returnvalue"]),
         reason=json.loads(seen["failedReason"]) if seen.get("failedReason") else None,
-        triples=stores.of(job).triples.lines(exact=case.exact),
+        quads=stores.of(job).triples.lines(exact=case.exact),
     )

@@ -8,14 +8,14 @@ from conformance.predicates import MOST, PREDICATES
 from support import ROOT
 
 ROW = re.compile(
-    r"^\| (?P<name>[^|]+) \| (?P<source>I\d+|JUDGEMENT \d+|§\d+) \|.*\| `(?P<test>test_\w+)` \|$", re.MULTILINE
+    r"^\| (?P<name>[^|]+) \| (?P<number>I\d+|JUDGEMENT \d+|§\d+) \|.*\| `(?P<test>test_\w+)` \|$", re.MULTILINE
 )
 
 
 def test_the_compatibility_page_lists_every_predicate_in_order() -> None:
     page = (ROOT / "docs" / "compatibility.md").read_text()
-    listed = [(row["name"].strip(), row["source"], row["test"]) for row in ROW.finditer(page)]
-    assert listed == [(predicate.name, predicate.source, predicate.test) for predicate in PREDICATES]
+    listed = [(row["name"].strip(), row["number"], row["test"]) for row in ROW.finditer(page)]
+    assert listed == [(predicate.name, predicate.number, predicate.test.partition("::")[2]) for predicate in PREDICATES]
 
 
 def test_there_are_few_predicates_and_no_two_of_one_name() -> None:
@@ -23,9 +23,6 @@ def test_there_are_few_predicates_and_no_two_of_one_name() -> None:
 
 
 def test_every_predicate_names_a_test_that_exists() -> None:
-    tests = {
-        name
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for name in re.findall(r"def (test_\w+)\(", path.read_text())
-    }
-    assert [predicate.test for predicate in PREDICATES if predicate.test not in tests] == []
+    for predicate in PREDICATES:
+        path, _, name = predicate.test.partition("::")
+        assert f"def {name}(" in (ROOT / "tests" / path).read_text()
