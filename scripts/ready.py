@@ -21,7 +21,10 @@ UV_VERSION: Final = "0.13.9"
 """What comes from PyPI where PATH has no uv."""
 
 STAMP: Final = doctor.VENV / "in-line-with.json"
-INPUTS: Final = ("uv.lock", "pyproject.toml", "scripts/hatch_build.py")
+INPUTS: Final = (
+    *("uv.lock", "pyproject.toml", "scripts/hatch_build.py"),
+    "protocol/bullpen_protocol/bullmq/lua/SHA256SUMS",
+)
 LUA: Final = doctor.ROOT / "protocol" / "bullpen_protocol" / "bullmq" / "lua" / "upstream"
 """Laid down by the build hook, never committed."""
 

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from bullpen_protocol.bullmq.async_queue import AsyncQueue
+    from bullpen_protocol.bullmq.browsing import STATES
+    from bullpen_protocol.bullmq.cancelling import CancelResult
     from bullpen_protocol.bullmq.claiming import Claimed, Empty
     from bullpen_protocol.bullmq.connecting import connect, connect_async
+    from bullpen_protocol.bullmq.console_queue import ConsoleQueue
     from bullpen_protocol.bullmq.encoding import to_json
     from bullpen_protocol.bullmq.errors import (
         Code,
@@ -27,13 +30,17 @@ if TYPE_CHECKING:
     from bullpen_protocol.bullmq.keys import RESERVED_IDS
     from bullpen_protocol.bullmq.locking import HoldResult
     from bullpen_protocol.bullmq.policy import keep_logs
+    from bullpen_protocol.bullmq.standing import Standing
     from bullpen_protocol.bullmq.sync_queue import SyncQueue
     from bullpen_protocol.bullmq.waking import wait_any
 
 _HOMES: Final = {
     "async_queue": ("AsyncQueue",),
+    "browsing": ("STATES",),
+    "cancelling": ("CancelResult",),
     "claiming": ("Claimed", "Empty"),
     "connecting": ("connect", "connect_async"),
+    "console_queue": ("ConsoleQueue",),
     "encoding": ("to_json",),
     "errors": (
         "Code",
@@ -49,6 +56,7 @@ _HOMES: Final = {
     "keys": ("RESERVED_IDS",),
     "locking": ("HoldResult",),
     "policy": ("keep_logs",),
+    "standing": ("Standing",),
     "sync_queue": ("SyncQueue",),
     "waking": ("wait_any",),
 }
@@ -59,9 +67,12 @@ __all__ = (
     "CANCEL_FIELD",
     "GIVEN_BACK",
     "RESERVED_IDS",
+    "STATES",
     "AsyncQueue",
+    "CancelResult",
     "Claimed",
     "Code",
+    "ConsoleQueue",
     "Empty",
     "Finish",
     "HoldResult",
@@ -73,6 +84,7 @@ __all__ = (
     "RedisFaultError",
     "RedisRefusedError",
     "ServerUrlError",
+    "Standing",
     "SyncQueue",
     "connect",
     "connect_async",

@@ -1,4 +1,4 @@
-"""The Lua: BullMQ's own scripts as the build hook laid them down, and our `hold`."""
+"""The Lua: BullMQ's own scripts as the build hook laid them down, and two of ours."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 FOLDER: Final = Path(__file__).parent / "lua"
+OWN: Final = frozenset({"hold", "cancel"})
+"""Scripts that are not BullMQ's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Source:
 @cache
 def source(name: str) -> Source:
     """Read script *name* (`moveToActive-11`, `hold`); read once a process."""
-    path = FOLDER / "hold.lua" if name == "hold" else FOLDER / "upstream" / f"{name}.lua"
+    path = (FOLDER if name in OWN else FOLDER / "upstream") / f"{name}.lua"
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -35,9 +35,11 @@ P = ParamSpec("P")
 _TIME: Final = Command(("TIME",), again=True, keyless=True)
 
 
-def _calling(
+def calling(
     operation: Callable[Concatenate[Keys, P], Operation[T]],
 ) -> Callable[Concatenate[SyncQueue, P], T]:
+    """Make a method of an operation."""
+
     @functools.wraps(operation)
     def method(queue: SyncQueue, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return queue.run(operation(queue.keys, *args, **kwargs))
@@ -54,29 +56,29 @@ class SyncQueue(BaseQueue):
     def __init__(self, client: redis.Redis | redis.RedisCluster, queue: str, prefix: str = "bull") -> None:
         super().__init__(client, queue, prefix)
 
-    claim = _calling(claiming.claim)
-    hold = _calling(locking.hold)
-    extend = _calling(locking.extend)
-    extend_many = _calling(locking.extend_many)
-    stalled = _calling(locking.stalled)
-    load = _calling(looking.load)
-    location = _calling(looking.location)
-    locations = _calling(looking.locations)
-    state = _calling(looking.state)
-    active_ids = _calling(looking.active_ids)
-    counts = _calling(looking.counts)
-    paused = _calling(looking.paused)
-    cancel_requested = _calling(looking.cancel_requested)
-    now_ms = _calling(looking.now_ms)
-    progress = _calling(reporting.progress)
-    log = _calling(reporting.log)
-    complete = _calling(finishing.complete)
-    fail = _calling(finishing.fail)
-    give_back = _calling(finishing.give_back)
-    advance = _calling(repeating.advance)
-    nudge = _calling(waking.nudge)
-    add = _calling(adding.add)
-    check_server = _calling(server.check_server)
+    claim = calling(claiming.claim)
+    hold = calling(locking.hold)
+    extend = calling(locking.extend)
+    extend_many = calling(locking.extend_many)
+    stalled = calling(locking.stalled)
+    load = calling(looking.load)
+    location = calling(looking.location)
+    locations = calling(looking.locations)
+    state = calling(looking.state)
+    active_ids = calling(looking.active_ids)
+    counts = calling(looking.counts)
+    paused = calling(looking.paused)
+    cancel_requested = calling(looking.cancel_requested)
+    now_ms = calling(looking.now_ms)
+    progress = calling(reporting.progress)
+    log = calling(reporting.log)
+    complete = calling(finishing.complete)
+    fail = calling(finishing.fail)
+    give_back = calling(finishing.give_back)
+    advance = calling(repeating.advance)
+    nudge = calling(waking.nudge)
+    add = calling(adding.add)
+    check_server = calling(server.check_server)
 
     def run(self, operation: Operation[T]) -> T:
         """Carry out *operation*, step by step."""
