@@ -18,17 +18,29 @@ class _Lazy(NamedTuple):
 
 
 COMMANDS: Final = {
+    "add": _Lazy("bullpen_cli.add", "Add a job to a queue, as a producer does."),
+    "queues": _Lazy("bullpen_cli.queues", "List the queues with their jobs by state."),
+    "jobs": _Lazy("bullpen_cli.jobs", "List the jobs of a queue."),
+    "job": _Lazy("bullpen_cli.job", "Say why a job is where it is: state, attempts, reason, pod, log."),
+    "cancel": _Lazy("bullpen_cli.cancel", "End a job that runs, or fail one that waits."),
+    "retry": _Lazy("bullpen_cli.retry", "Put failed jobs back to wait."),
+    "findings": _Lazy("bullpen_cli.findings", "List what jobs have found, from the graph store."),
+    "why": _Lazy("bullpen_cli.why", "Say which job found a finding: image, input, when."),
     "local": _Lazy("bullpen_cli.local", "Serve JobQueue manifests on this machine: one process per job, no cluster."),
     "process": _Lazy("bullpen_cli.process", "Run one processor on a payload from stdin: no Redis, no store."),
 }
 
-_EXAMPLES: Final = """Examples:
+_EXAMPLES: Final = """
+\b
+Examples:
+  bullpen local -f examples/demo/http-requests.yaml
+  bullpen add http-requests http-ingest @payload.json --wait
+  bullpen jobs http-requests --state failed
+  bullpen job http-requests 7
+  bullpen findings --severity HIGH
+  bullpen --install-completion
 
-bullpen local -f examples/demo/jobqueue.yaml
-
-bullpen process http-ingest < payload.json
-
-bullpen --install-completion
+Each command has examples of its own: bullpen COMMAND --help. Exit codes: 0 yes, 1 no, 2 could not be asked.
 """
 
 
@@ -60,6 +72,7 @@ app = typer.Typer(
     help="Every BullMQ job in its own Kubernetes pod, or its own process here.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would take longer to import than all else that --help needs
 )
 
 

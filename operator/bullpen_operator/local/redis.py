@@ -62,10 +62,10 @@ class RunningRedis:
     def stop(self, timeout_s: float = 10.0) -> None:
         """End it, whoever started it; everything is on disk."""
         until = time.monotonic() + timeout_s
-        while _is_owned(self.folder) and time.monotonic() < until:
+        while is_owned(self.folder) and time.monotonic() < until:
             _signal_keeper(self.folder)
             time.sleep(0.02)
-        if self._keeper and not _is_owned(self.folder):
+        if self._keeper and not is_owned(self.folder):
             os.waitpid(self._keeper, 0)
         self.leave()
 
@@ -93,7 +93,7 @@ def start_redis(folder: Path, *, port: int = 0, linger_s: float = LINGER_S, time
     user = os.open(folder / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(user, fcntl.LOCK_SH)
-        keeper = 0 if _is_owned(folder) else _spawn(folder, port, linger_s)
+        keeper = 0 if is_owned(folder) else _spawn(folder, port, linger_s)
         return RunningRedis(_await_answer(folder, keeper, timeout_s), folder, user, keeper)
     except BaseException:
         os.close(user)
@@ -166,7 +166,7 @@ def _spawn(folder: Path, port: int, linger_s: float) -> int:
 
 def _choose_port(folder: Path, wanted: int) -> int:
     """Take the port that was asked for; else the folder's last one, which producers know; else any."""
-    for port in (wanted,) if wanted else (_last_port(folder), 0):
+    for port in (wanted,) if wanted else (last_port(folder), 0):
         try:
             with socket.create_server(("127.0.0.1", port)) as free:
                 return int(free.getsockname()[1])
@@ -178,7 +178,8 @@ def _choose_port(folder: Path, wanted: int) -> int:
     raise AssertionError
 
 
-def _last_port(folder: Path) -> int:
+def last_port(folder: Path) -> int:
+    """Tell on which port the folder's Redis was started last; 0: never."""
     try:
         return int(json.loads((folder / "redis.json").read_text())["port"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -211,8 +212,8 @@ def _quoted(path: Path) -> str:
 def _await_answer(folder: Path, keeper: int, timeout_s: float) -> str:
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
-        port = _last_port(folder)
-        if _answers(port):
+        port = last_port(folder)
+        if answers(port):
             return f"redis://127.0.0.1:{port}"
         if keeper and os.waitpid(keeper, os.WNOHANG)[0]:
             break
@@ -220,8 +221,8 @@ def _await_answer(folder: Path, keeper: int, timeout_s: float) -> str:
     raise RedisUnavailableError(f"the embedded Redis does not start: {_last_words(folder)}")
 
 
-def _answers(port: int) -> bool:
-    """Whether it has loaded its data: until then it answers -LOADING."""
+def answers(port: int) -> bool:
+    """Tell whether a Redis has loaded its data: until then it answers -LOADING."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:
             connection.sendall(b"PING\r\n")
@@ -238,7 +239,8 @@ def _last_words(folder: Path) -> str:
     return lines[-1][:300] if lines else f"see {folder / 'redis.log'}"
 
 
-def _is_owned(folder: Path) -> bool:
+def is_owned(folder: Path) -> bool:
+    """Tell whether a living keeper or server has the folder."""
     with (folder / "owner.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

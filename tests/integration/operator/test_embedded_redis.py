@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     require("redis-server")
     yield tmp_path / "redis"
     start_redis(tmp_path / "redis").stop()
-    assert redis_module._is_owned(tmp_path / "redis") is False
+    assert redis_module.is_owned(tmp_path / "redis") is False
 
 
 def client(running: RunningRedis) -> redis.Redis:
