@@ -82,10 +82,11 @@ class Audit:
 
 
 class Renewal:
-    """Renews the locks of attempts that no pod has bound yet, every quarter of the lock time."""
+    """Renews the locks of attempts that no pod has bound yet, every quarter of the lock time, and looks for cancels."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
+        self._cancelling: set[str] = set()
 
     @property
     def interval_s(self) -> float:
@@ -99,6 +100,14 @@ class Renewal:
             held = await self._lane.queue.hold(attempt.job_id, attempt.token, attempt.token, attempt.settings.lock_ms)
             if held is not HoldResult.HELD:
                 await self._released(slot)
+
+    async def cancels(self) -> bool:
+        """Look whether somebody asks for the end of an attempt that nobody had asked for the last time."""
+        attempts = [slot.attempt for slot in self._lane.slots.held.values()]
+        wanted = await self._lane.queue.cancels([attempt.job_id for attempt in attempts])
+        asked = {attempt.token for attempt, token in zip(attempts, wanted, strict=True) if token == attempt.token}
+        new, self._cancelling = asked - self._cancelling, asked
+        return bool(new)
 
     async def _released(self, slot: Slot) -> None:
         """Learn whether a pod has bound it."""

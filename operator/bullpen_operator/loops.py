@@ -185,10 +185,16 @@ async def deliver_loop(serving: Serving, interval_s: float, resumed: Callable[[]
 
 
 async def renew_loop(serving: Serving, clock: Clock) -> None:
-    """Renew the locks of one JobQueue's unbound attempts."""
+    """Renew the locks of one JobQueue's unbound attempts; a cancel is not to wait for the next audit."""
     while True:
         await clock.sleep(serving.renewal.interval_s)
         await guarded(serving.renewal.round)
+        await guarded(lambda: _heed_cancels(serving))
+
+
+async def _heed_cancels(serving: Serving) -> None:
+    if await serving.renewal.cancels():
+        serving.wake.set()
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:

@@ -106,6 +106,9 @@ class Queue(Protocol):
     def location(self, job_id: str) -> Awaitable[Location]:
         """Read who has the job, in one round trip and without its data."""
 
+    def cancels(self, job_ids: Sequence[str]) -> Awaitable[list[str | None]]:
+        """Read which attempt (T) of each job somebody asked to cancel."""
+
     def active_ids(self) -> Awaitable[list[str]]:
         """Every job of the active list."""
 

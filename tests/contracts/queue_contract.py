@@ -336,6 +336,7 @@ class QueueContract:
         job = await rig.claimed()
         await rig.command("HSET", rig.key(job.id), "bullpen.cancel", T)
         assert (await rig.queue.location(job.id)).cancel == T
+        assert await rig.queue.cancels([job.id, "99"]) == [T, None]
 
     async def test_active_ids_and_counts(self, rig: QueueRig) -> None:
         active = await rig.claimed()

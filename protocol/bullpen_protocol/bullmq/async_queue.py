@@ -68,7 +68,7 @@ class AsyncQueue(BaseQueue):
     active_ids = _awaiting(looking.active_ids)
     counts = _awaiting(looking.counts)
     paused = _awaiting(looking.paused)
-    cancel_requested = _awaiting(looking.cancel_requested)
+    cancels = _awaiting(looking.cancels)
     now_ms = _awaiting(looking.now_ms)
     progress = _awaiting(reporting.progress)
     log = _awaiting(reporting.log)

@@ -56,10 +56,12 @@ def paused(keys: Keys) -> Operation[bool]:
     return bool(found)
 
 
-def cancel_requested(keys: Keys, job_id: str, token: str) -> Operation[bool]:
-    """Tell whether somebody asked to cancel the attempt claimed with *token* (T, not F)."""
-    wanted: str | None = yield read("HGET", keys(job_id), CANCEL_FIELD)
-    return wanted == token
+def cancels(keys: Keys, job_ids: Sequence[str]) -> Operation[list[str | None]]:
+    """Tell for each job which attempt (T) somebody asked to cancel; None: nobody did."""
+    if not job_ids:
+        return []
+    wanted: list[str | None] = yield Batch(tuple(read("HGET", keys(one), CANCEL_FIELD) for one in job_ids), again=True)
+    return wanted
 
 
 def location(keys: Keys, job_id: str) -> Operation[Location]:

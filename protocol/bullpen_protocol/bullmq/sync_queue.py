@@ -68,7 +68,7 @@ class SyncQueue(BaseQueue):
     active_ids = calling(looking.active_ids)
     counts = calling(looking.counts)
     paused = calling(looking.paused)
-    cancel_requested = calling(looking.cancel_requested)
+    cancels = calling(looking.cancels)
     now_ms = calling(looking.now_ms)
     progress = calling(reporting.progress)
     log = calling(reporting.log)

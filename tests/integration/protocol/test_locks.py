@@ -153,10 +153,10 @@ def test_the_stalled_check_runs_once_an_interval(queue: SyncQueue, job: Job) -> 
 
 
 def test_a_cancellation_is_for_one_attempt(queue: SyncQueue, job: Job, token: str) -> None:
-    assert queue.cancel_requested(job.id, token) is False
+    assert queue.cancels([]) == []
+    assert queue.cancels([job.id, "gone"]) == [None, None]
     queue.client.hset(queue.keys(job.id), "bullpen.cancel", token)
-    assert queue.cancel_requested(job.id, token) is True
-    assert queue.cancel_requested(job.id, "another") is False
+    assert queue.cancels(["gone", job.id]) == [None, token]
     assert queue.location(job.id).cancel == token
 
 

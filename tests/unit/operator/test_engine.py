@@ -15,6 +15,7 @@ from bullpen_operator.model import JobQueueSpec
 from bullpen_operator.ports import ConfigurationFaultError, LauncherUnavailableError
 from bullpen_operator.seen import KubeJobSeen
 from bullpen_protocol.assignment import ExitCode, RunnerOutcome, TerminationMessage
+from bullpen_protocol.bullmq import CANCEL_FIELD
 from fakes.cluster import FakeCluster, FakeKubeJob
 from fakes.memory_redis import MemoryQueue
 from fakes.operators import a_spec
@@ -50,6 +51,11 @@ class House:
 
     async def add(self, name: str = "resize", queue: str = "q", **opts: Any) -> str:
         return await self.queue(queue).add(name, "{}", opts)
+
+    def cancel(self, job_id: str, token: str) -> None:
+        """As `bullpen cancel` does."""
+        queue = self.queue()
+        queue.redis.hash(queue.keys(job_id))[CANCEL_FIELD] = token
 
     async def state(self, job_id: str) -> str:
         return await self.queue().state(job_id)
@@ -135,6 +141,38 @@ async def test_a_job_runs_through_and_leaves_its_slot() -> None:
         assert status.settled == {"completed": 1}
         kinds = [event.kind for event in house.events]
         assert kinds == [EventKind.CLAIMED, EventKind.LAUNCHED, EventKind.STARTED, EventKind.ENDED]
+
+
+@virtual
+async def test_a_cancel_is_heeded_within_a_quarter_of_the_lock_time_and_told_once() -> None:
+    house = House()
+    spec = house.serve()
+    async with running(house):
+        job_id = await house.add(attempts=3)
+        await until(lambda: house.kube_jobs, 1)
+        kube_job = house.kube_jobs[0]
+        await house.start(kube_job)
+        house.cancel(job_id, kube_job.attempt.token)
+        await until(lambda: house.cluster.deleted, spec.lock_duration.total_seconds() / 4 + 0.1)
+        kube_job.pods[0].end(143)
+        house.cluster.tell(kube_job)
+        assert await until(lambda: house.told(EventKind.SETTLED), 1) < 0.1
+        assert await house.state(job_id) == "failed"
+        assert [event.sentence for event in house.told(EventKind.SETTLED)] == ["cancelled"]
+        assert house.cluster.deleted == [kube_job.name]
+
+
+@virtual
+async def test_a_cancel_of_an_earlier_attempt_is_not_for_this_one() -> None:
+    house = House()
+    house.serve()
+    async with running(house):
+        job_id = await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await house.start(house.kube_jobs[0])
+        house.cancel(job_id, "bullpen/inst-ns/q/earlier")
+        await asyncio.sleep(150)
+        assert house.cluster.deleted == []
 
 
 @virtual
