@@ -138,7 +138,11 @@ def _active(facts: Facts) -> str:
     if location.lock is None:
         return f"is active, but nobody renews its lock: {which}, claimed {since} ago, is over or out of reach"
     progress = shown_progress(job)
-    return f"runs since {since}: {which}" + (f", progress {safe(progress, 80)}" if progress else "") + _past(facts)
+    return (
+        f"has been running for {since}: {which}"
+        + (f", progress {safe(progress, 80)}" if progress else "")
+        + _past(facts)
+    )
 
 
 def _elsewhere(facts: Facts) -> str:
@@ -161,7 +165,7 @@ def _completed(facts: Facts) -> str:
 def _failed(facts: Facts) -> str:
     job, most = facts.job, max(1, facts.job.attempts)
     spent = f"after {job.atm} of {count(most, 'attempt')}"
-    more = " (the others would have been in vain)" if 0 < job.atm < most else ""
+    more = " (retrying would not have helped)" if 0 < job.atm < most else ""
     return f"failed {_ago(facts)}, {spent}{more}: {_reason(job.failed_reason)}"
 
 

@@ -60,7 +60,7 @@ def test_a_job_is_added_and_followed_to_its_value(bullpen: Bullpen) -> None:
 
 def test_a_running_job_is_cancelled_with_no_more_attempts_and_one_end(bullpen: Bullpen, local: BullpenLocal) -> None:
     following = bullpen.start("add", "q", "played", SLEEP, "--attempts", "3", "--job-id", "long", "--wait")
-    while bullpen("job", "q", "long").code or "runs since" not in bullpen("job", "q", "long").out:
+    while bullpen("job", "q", "long").code or "has been running for" not in bullpen("job", "q", "long").out:
         assert following.poll() is None
     told = bullpen("job", "q", "long", "--json").json
     folder = AttemptFolder(Path(told["where"]))
@@ -75,7 +75,7 @@ def test_a_running_job_is_cancelled_with_no_more_attempts_and_one_end(bullpen: B
     assert (
         bullpen("job", "q", "long")
         .out.splitlines()[0]
-        .endswith(", after 1 of 3 attempts (the others would have been in vain): cancelled.")
+        .endswith(", after 1 of 3 attempts (retrying would not have helped): cancelled.")
     )
 
 

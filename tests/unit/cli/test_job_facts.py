@@ -129,12 +129,12 @@ GIVEN_BACK = facts("delayed", pb=F, bullpen='{"giveBacks": 2, "reason": "evicted
         ),
         pytest.param(
             facts("active", lock=F, pb=F, processedOn=str(NOW - 120_000), progress="40"),
-            "runs since 2 min: attempt 1 of 3, progress 40 %",
+            "has been running for 2 min: attempt 1 of 3, progress 40 %",
             id="runs",
         ),
         pytest.param(
             facts("active", lock=F, pb=F, processedOn=str(NOW - 9_000), atm="1", failedReason="broke"),
-            "runs since 9 s: attempt 2 of 3; 1 of 3 attempts is spent, the last one failed: broke",
+            "has been running for 9 s: attempt 2 of 3; 1 of 3 attempts is spent, the last one failed: broke",
             id="runs-again",
         ),
         pytest.param(
@@ -149,7 +149,7 @@ GIVEN_BACK = facts("delayed", pb=F, bullpen='{"giveBacks": 2, "reason": "evicted
         ),
         pytest.param(
             facts("active", lock=F, pb=F, processedOn=str(NOW - 9_000), cancel="bullpen/i/old"),
-            "runs since 9 s: attempt 1 of 3",
+            "has been running for 9 s: attempt 1 of 3",
             id="an-earlier-attempt-was-cancelled",
         ),
         pytest.param(
@@ -174,7 +174,7 @@ GIVEN_BACK = facts("delayed", pb=F, bullpen='{"giveBacks": 2, "reason": "evicted
         ),
         pytest.param(
             facts("failed", atm="1", finishedOn=str(NOW), failedReason=""),
-            "failed 0 ms ago, after 1 of 3 attempts (the others would have been in vain): it gives no reason",
+            "failed 0 ms ago, after 1 of 3 attempts (retrying would not have helped): it gives no reason",
             id="unrecoverable",
         ),
         pytest.param(
