@@ -15,6 +15,8 @@ from bullpen_operator.escaping import safe
 CELL_LIMIT: Final = 60
 """Characters of a cell; only the last one of a row may be longer."""
 LAST_LIMIT: Final = 300
+VALUE_LIMIT: Final = 1000
+"""Characters of a value that has a line of its own: a command to be copied must be whole."""
 _GAP: Final = "  "
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -54,7 +56,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], width: int | None 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:
     """Align names and values, one a line."""
-    shown = [(name, safe(value)) for name, value in rows if value]
+    shown = [(name, safe(value, VALUE_LIMIT)) for name, value in rows if value]
     size = max((len(name) for name, _ in shown), default=0)
     return "\n".join(f"{name:<{size}}  {value}" for name, value in shown)
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
+from bullpen_operator.manifest import Placement, labels_of
+from bullpen_operator.naming import kube_job_name
+from bullpen_operator.seen import Attempt, AttemptSettings
 from bullpen_protocol.bullmq import ConsoleQueue
 from fakes.plan import claim, new_token, run_all
 from servers.command import Bullpen
@@ -14,6 +20,7 @@ from servers.node import VERSIONS
 from servers.pools import Nodes
 from servers.redis import RedisServer
 from servers.redis_kinds import cluster
+from support import ROOT
 
 BROKEN = {"plan": [{"throw": "broke: é😀\x1b[31m", "log": ["one", "two \x1b]0;owned\x07"]}]}
 
@@ -110,6 +117,51 @@ def test_an_attempt_is_to_be_looked_at_in_its_pod(queue: ConsoleQueue, bullpen: 
     )
     assert told["where"].endswith(f",job-name={told['attemptName']}")
     assert told["why"].endswith(": attempt 1 of 1.")
+
+
+def test_the_documented_user_may_run_every_command(
+    client: Any, server: RedisServer, queue: ConsoleQueue, bullpen: Bullpen, prefix: str
+) -> None:
+    docs = (ROOT / "docs/bullmq.md").read_text()
+    rules = [
+        rule for part in (r"resetchannels(.+?)\n```", r"needs (`.+?`) as") for rule in re.findall(part, docs, re.DOTALL)
+    ]
+    allowed = re.findall(r"\+\w+", " ".join(rules))
+    user = f"u{prefix}"
+    client.execute_command("ACL", "SETUSER", user, "reset", "on", ">pw", f"~{prefix}:*", *allowed)
+    try:
+        place = ("--redis-url", f"redis://{user}:pw@127.0.0.1:{server.port}")
+        failing = queue.add("n", json.dumps(BROKEN), {})
+        run_all(queue)
+        for command in (
+            ("add", "q", "n", "--delay", "1h", "--job-id", "later"),
+            ("add", "q", "n", "--job-id", "later", "--wait", "--json"),
+            ("queues",),
+            ("jobs", "q"),
+            ("job", "q", failing),
+            ("retry", "q", failing),
+            ("cancel", "q", "later", "--no-wait"),
+        ):
+            if "--wait" in command:
+                queue.cancel("later")
+                run_all(queue)
+            said = bullpen(*command, *place)
+            assert "refuses" not in said.err, said.err
+    finally:
+        client.execute_command("ACL", "DELUSER", user)
+
+
+def test_a_pod_is_selected_by_labels_that_it_has(queue: ConsoleQueue, bullpen: Bullpen) -> None:
+    job_id = queue.add("n", "{}", {}, "x" * 300)
+    token = new_token()
+    claim(queue, token)
+    attempt = Attempt("ns/q", queue.prefix, "q", job_id, "n", token, 1, AttemptSettings(30_000, 30.0))
+    labels = labels_of(attempt, Placement("i", "ns", "q", "secret"))
+    selector = bullpen("job", "q", job_id, "--json").json["where"].split(" -l ")[1]
+    wanted = dict(label.split("=") for label in selector.split(","))
+    assert wanted.pop("job-name") == kube_job_name("q", job_id, token)  # Kubernetes sets it on a KubeJob's pods
+    assert wanted.items() <= labels.items()
+    assert f"look at   kubectl get pods --all-namespaces -l {selector}\n" in bullpen("job", "q", job_id).out
 
 
 def test_the_payload_comes_out_as_it_went_in_and_nothing_else(queue: ConsoleQueue, bullpen: Bullpen) -> None:
