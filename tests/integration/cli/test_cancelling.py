@@ -67,6 +67,20 @@ def test_a_job_that_does_not_run_yet_goes_to_the_front_and_fails_when_it_is_clai
     assert queue.state(job_id) == "completed"  # retried, it is not cancelled any more
 
 
+@pytest.mark.parametrize("version", ["5.81.5", "6"])
+def test_a_worker_of_node_s_fails_a_cancelled_job_as_bullpen_does(
+    version: str, server: RedisServer, client: redis.Redis, queue: ConsoleQueue, node: Nodes, prefix: str
+) -> None:
+    theirs = node(version).queue(server.url, "q", prefix)
+    job_id = theirs.add("n", {"plan": [{"return": 1}]}, {"attempts": 3})
+    assert queue.cancel(job_id) is CancelResult.NEXT_CLAIM
+    theirs.work()
+    job = queue.load(job_id)
+    assert job is not None
+    assert (theirs.state(job_id), job.failed_reason) == ("failed", "cancelled")
+    assert events(client, queue, job_id) == ["added", "waiting", "active", "failed"]
+
+
 def test_cancelling_twice_changes_nothing_more(queue: ConsoleQueue) -> None:
     job_id = queue.add("n", GOOD, {})
     assert queue.cancel(job_id) is queue.cancel(job_id) is CancelResult.NEXT_CLAIM
