@@ -14,6 +14,7 @@ from bullpen_cli.ending import CannotAskError, print_json, refusals, say
 from bullpen_cli.options import STATE, AsJson, GraphQueryUrl, GraphUrl, GraphUsername, OntologyUrl, StateFolder
 from bullpen_cli.sparql import GraphPlace, Store
 from bullpen_cli.telling import table
+from bullpen_protocol.provenance import NAMESPACE, PROV
 
 HEAD: Final = ("severity", "rule", "where", "text", "job", "finding")
 AT_ONCE: Final = 200
@@ -121,7 +122,7 @@ def _turtle(store: Store, names: list[str], ontology: str) -> str:
     graph = rdflib.Graph()
     for start in range(0, len(names), AT_ONCE):
         graph.parse(store.turtle(found.graph_query(names[start : start + AT_ONCE])), format="turtle")
-    for prefix, namespace in (("ex", f"{ontology}#"), ("bullpen", found.BULLPEN), ("prov", found.PROV)):
+    for prefix, namespace in (("ex", f"{ontology}#"), ("bullpen", NAMESPACE), ("prov", PROV)):
         graph.bind(prefix, namespace)
     return "".join(map(_plain, graph.serialize(format="turtle")))
 

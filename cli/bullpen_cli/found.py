@@ -14,9 +14,9 @@ from urllib.parse import quote, unquote
 import pyoxigraph as ox
 
 from bullpen_cli.ending import CannotAskError
+from bullpen_protocol.provenance import JOB_IRI, NAMESPACE, PROV, Term
 
-BULLPEN: Final = "https://bullpen.dev/ns#"
-PROV: Final = "http://www.w3.org/ns/prov#"
+BULLPEN: Final = NAMESPACE
 RDFS: Final = "http://www.w3.org/2000/01/rdf-schema#"
 ONTOLOGY: Final = "http://localhost/onto/ontowebpt"
 """Of the findings, unless ONT_EX says otherwise; as the job types' setting ontEx."""
@@ -24,7 +24,6 @@ ONTOLOGY: Final = "http://localhost/onto/ontowebpt"
 SEVERITIES: Final = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFO", "UNKNOWN")
 """The gravest first."""
 
-JOB_IRI: Final = "urn:bullpen:job:"
 FINDING_IRI: Final = "urn:finding:"
 
 _LABELS: Final = {
@@ -36,11 +35,12 @@ _LABELS: Final = {
 }
 """Column -> properties of the ontology that fill it; the first that a finding has."""
 
+JOB: Final = (Term.PREFIX, Term.QUEUE, Term.JOB_ID, Term.JOB_NAME, Term.ADDED_AT)
 ATTEMPT: Final = (
-    *("attemptNumber", "outcome", "reason", "image", "imageDigest", "payloadSha256", "findings"),
-    *("memoryLimitBytes", "memoryPeakBytes", "cpuLimit", "cpuSeconds", "previousAttempt"),
+    *(Term.ATTEMPT_NUMBER, Term.OUTCOME, Term.REASON, Term.IMAGE, Term.IMAGE_DIGEST, Term.PAYLOAD_SHA256),
+    *(Term.FINDINGS, Term.MEMORY_LIMIT_BYTES, Term.MEMORY_PEAK_BYTES, Term.CPU_LIMIT, Term.CPU_SECONDS),
+    Term.PREVIOUS_ATTEMPT,
 )
-JOB: Final = ("prefix", "queue", "jobId", "jobName", "addedAt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +86,13 @@ SELECT ?finding (MIN(?rank) AS ?gravest) WHERE {{
 
 
 def _wanted(wanted: Filter) -> str:
-    found_by = f"GRAPH ?links {{ ?finding <{BULLPEN}foundBy> ?job }}"
+    found_by = f"GRAPH ?links {{ ?finding {Term.FOUND_BY.node} ?job }}"
     typed = f"GRAPH ?own {{ ?finding a {wanted.term('Finding')} }}"
     patterns = [f"{{ {found_by} }} UNION {{ {typed} }}"]
     if wanted.queue is not None and wanted.job_id is not None:
         patterns = [
             f"VALUES (?queue ?id) {{ ({literal(wanted.queue)} {literal(wanted.job_id)}) }}",
-            f"GRAPH ?record {{ ?job <{BULLPEN}queue> ?queue ; <{BULLPEN}jobId> ?id }}",
+            f"GRAPH ?record {{ ?job {Term.QUEUE.node} ?queue ; {Term.JOB_ID.node} ?id }}",
             found_by,
         ]
     for name, value in (("severity", wanted.severity), ("findingRuleId", wanted.rule)):
@@ -127,15 +127,15 @@ def links_query(finding: str) -> str:
     return f"""
 SELECT DISTINCT ?job ?attempt WHERE {{
   VALUES ?finding {{ {iri(finding)} }}
-  GRAPH ?links {{ ?finding <{BULLPEN}foundBy> ?job }}
-  OPTIONAL {{ GRAPH ?links {{ ?finding <{PROV}wasGeneratedBy> ?attempt . ?attempt <{BULLPEN}ofJob> ?job }} }}
+  GRAPH ?links {{ ?finding {Term.FOUND_BY.node} ?job }}
+  OPTIONAL {{ GRAPH ?links {{ ?finding <{PROV}wasGeneratedBy> ?attempt . ?attempt {Term.OF_JOB.node} ?job }} }}
 }} ORDER BY ?job ?attempt LIMIT 1000"""
 
 
 def label_terms(ontology: str) -> list[str]:
     """Name the properties that label() reads."""
     own = [f"{ontology}#{name}" for names in _LABELS.values() for name in names]
-    return [*own, f"{RDFS}label", f"{BULLPEN}foundBy"]
+    return [*own, f"{RDFS}label", BULLPEN + Term.FOUND_BY]
 
 
 def bullpen_terms(names: Sequence[str]) -> list[str]:
@@ -158,7 +158,7 @@ def label(finding: str, values: Mapping[str, Sequence[str]], ontology: str) -> d
         texts = [text for name in names for text in values.get(f"{ontology}#{name}", ())]
         told[column] = texts[0] if texts else None
     told["text"] = told["text"] or next(iter(values.get(f"{RDFS}label", ())), None)
-    told["jobs"] = [shown_job(job) for job in values.get(f"{BULLPEN}foundBy", ())]
+    told["jobs"] = [shown_job(job) for job in values.get(BULLPEN + Term.FOUND_BY, ())]
     return told
 
 

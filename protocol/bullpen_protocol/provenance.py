@@ -20,6 +20,8 @@ from bullpen_protocol.n_triples import decimal, instant, integer, literal
 
 NAMESPACE: Final = "https://bullpen.dev/ns#"
 PROV: Final = "http://www.w3.org/ns/prov#"
+JOB_IRI: Final = "urn:bullpen:job:"
+"""How the IRI of every job begins."""
 RDF_TYPE: Final = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 
 _ECMA_UNESCAPED: Final = "!*'()"
@@ -70,7 +72,7 @@ class AttemptOutcome(StrEnum):
 
 def job_iri(prefix: str, queue: str, job_id: str, added_ms: int) -> str:
     """Name a job. Ids start again at 1 when a Redis is emptied; together with the time of its making they don't."""
-    return f"urn:bullpen:job:{_part(prefix)}:{_part(queue)}:{_part(job_id)}:{added_ms}"
+    return f"{JOB_IRI}{_part(prefix)}:{_part(queue)}:{_part(job_id)}:{added_ms}"
 
 
 def attempt_iri(token: str) -> str:
