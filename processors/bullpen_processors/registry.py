@@ -20,6 +20,7 @@ OURS: Final = "bullpen"
 
 BUILT_IN: Final[Mapping[str, str]] = {
     "http-ingest": "bullpen_processors.http.ingest:HttpIngest",
+    "http-resolver": "bullpen_processors.http.resolver:HttpResolver",
     "sparql-update": "bullpen_processors.sparql.update:SparqlUpdate",
 }
 """Name -> `module:class`. pyproject.toml lists the same as entry points; a test holds the two together."""

@@ -31,6 +31,8 @@ class Header:
     value: str | None
     given: int
     """Position in the producer's own list: several cookies of one response header share it."""
+    shown: str
+    """The value as findings have it: there, a value of null, 0 or false is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class Exchange:
     connection_authority: str | None
     graph: str | None
     response: Response | None
+    given: Json
+    """The item itself: findings repeat its id, method, URL, status and graph as they came, numbers as numbers."""
 
     @classmethod
     def from_json(cls, item: Json) -> Self:
@@ -116,6 +120,7 @@ class Exchange:
             connection_authority=None if authority == "" else _value(authority),
             graph=_present(member(item, "graph")),
             response=Response.from_json(response) if truthy(response) else None,
+            given=item,
         )
 
 
@@ -135,7 +140,8 @@ def _parameter(entry: Json) -> Parameter | None:
 
 
 def _header(entry: Json, given: int) -> Header:
-    return Header(_present(member(entry, "name")) or "", _value(member(entry, "value")), given)
+    value = member(entry, "value")
+    return Header(_present(member(entry, "name")) or "", _value(value), given, _present(value) or "")
 
 
 def _expanded(entries: list[Json]) -> tuple[Header, ...]:
@@ -145,7 +151,7 @@ def _expanded(entries: list[Json]) -> tuple[Header, ...]:
         if not isinstance(name, str):
             continue
         if is_set_cookie(name) and isinstance(value, str):
-            headers += (Header(name, line, given) for line in lines(value))
+            headers += (Header(name, line, given, line) for line in lines(value))
         else:
-            headers.append(Header(name, _value(value), given))
+            headers.append(Header(name, _value(value), given, _present(value) or ""))
     return tuple(headers)

@@ -151,3 +151,11 @@ def test_a_runner_whose_processor_takes_all_memory_says_so_and_leaves_the_rest_t
     assert message is not None
     assert message.outcome is RunnerOutcome.OOM
     assert stage.queue.state(job_id) == "active"
+
+
+def test_the_page_says_what_http_resolver_finds_in_the_recorded_traffic() -> None:
+    traffic = json.loads((ROOT / "examples/traffic/vulpy.json").read_text())
+    result, _ = process("http-resolver", json.dumps({"list": traffic["payload"]["items"]}))
+    command = "$ jq '{list: .payload.items}' examples/traffic/vulpy.json | bullpen process http-resolver"
+    stats = json.dumps(result["value"]["result"]["stats"], separators=(",", ":"))
+    assert f"{command} | jq -c '.value.result.stats'\n{stats}\n" in PAGE
