@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from bullpen_processors.ontoweb.javascript import items, member
 from conformance.triples import stored_by
 from support import ROOT
 
@@ -70,6 +71,17 @@ class Case:
     """What the store answered to each; None: nothing."""
     exact: bool = True
     """Whether numbers were recorded as they were written, or as oxigraph keeps them (by value)."""
+
+    @property
+    def items(self) -> list[Any]:
+        """The exchanges of an HTTP job, whichever shape they came in."""
+        payload = member(self.data, "payload")
+        return items(member(self.data, "list")) or items(payload) or items(member(payload, "items")) or [payload]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the queue serves jobs of this name."""
+        return self.job_name in QUEUES[self.queue]
 
     @property
     def was_stored(self) -> bool:

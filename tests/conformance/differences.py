@@ -1,46 +1,48 @@
-"""Where our outcome of a job differs from the original's: one difference for each place. Pure."""
+"""How two outcomes of one job differ, taken apart so that each piece can be explained by itself.
+
+A finding is a set of places: parameters, headers, cookies, ... that it shows. What differs is a place that only one of
+the two shows, or that they show differently. Wording is free: descriptions, and patterns that are text of a rule.
+Of other job types each place of the value differs by itself. Each quad does, but for those that follow from a finding.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from bullpen_processors.ontoweb.javascript import items, member, text, truthy
+from conformance import places as plain
 from conformance.cases import Case, Outcome
+from conformance.triples import encoded
 
-WIDTH: Final = 300
-"""Characters of a value that are shown."""
+FINDINGS_GRAPH: Final = "http://localhost/graphs/findings"
+RESOLVER: Final = "http-resolver"
 
-
-class Absent(Enum):
-    """The value of what one of the two has not."""
-
-    ABSENT = "absent"
-
-
-ABSENT: Final = Absent.ABSENT
+What = Literal["state", "attempts", "reason", "value", "quads", "insertStatus", "gone", "new", "changed"]
+Place = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place where the two differ."""
+    """One piece. `gone`, `new` and `changed` are of a place of a finding: theirs only, ours only, or in both."""
 
-    what: str
-    """state, attempts, reason, value or quads."""
-    place: tuple[str | int, ...] = ()
-    """Of a value: from its root; an entry of `findings` is named by `finding_key`, and compared with its like.
-
-    Of quads: the line of N-Quads that one of the two has.
-    """
-    theirs: Any = ABSENT
-    ours: Any = ABSENT
+    what: What
+    rule: str = ""
+    place: Place = ()
+    """("param", 0), ("raw",), ("body", ...), ("resource", 0), ("header", 2), ("cookie", 0, 1), ("iri", ...), ..."""
+    theirs: Any = None
+    ours: Any = None
+    item: Any = None
+    """The item of the job's list that the finding is about."""
+    beside: frozenset[str] = frozenset()
+    """Sorts of places that our finding shows."""
 
     def __str__(self) -> str:
-        place = ".".join(map(str, (self.what, *self.place)))
-        return f"{place}: theirs {_shown(self.theirs)}, ours {_shown(self.ours)}"
+        """Say it in one line, for a test that fails."""
+        return f"{self.what} {self.rule} {self.place}: {self.theirs!r:.200} -> {self.ours!r:.200}"
 
 
 def expected(case: Case, ours: Outcome) -> Outcome:
@@ -52,80 +54,164 @@ def expected(case: Case, ours: Outcome) -> Outcome:
     return replace(case.theirs, quads=case.meant) if ours.state == "completed" else case.theirs
 
 
-def differences(theirs: Outcome, ours: Outcome) -> list[Difference]:
-    """Name every place where two outcomes differ."""
-    pairs = {
+def differences(case: Case, theirs: Outcome, ours: Outcome) -> list[Difference]:
+    """Return every piece in which two outcomes differ."""
+    pairs: dict[What, tuple[Any, Any]] = {
         "state": (theirs.state, ours.state),
         "attempts": (theirs.attempts, ours.attempts),
         "reason": (theirs.reason, ours.reason),
     }
-    found = [Difference(name, (), *pair) for name, pair in pairs.items() if pair[0] != pair[1]]
-    found += _in_values(theirs.value, ours.value, ())
-    found += (Difference("quads", (line,), theirs=True) for line in sorted(theirs.quads - ours.quads))
-    found += (Difference("quads", (line,), ours=True) for line in sorted(ours.quads - theirs.quads))
+    found = [Difference(what, theirs=one, ours=other) for what, (one, other) in pairs.items() if one != other]
+    if case.job_name == RESOLVER and theirs.value and ours.value:
+        return [*found, *_value(case, theirs.value, ours.value), *_quads(case, theirs, ours)]
+    found += (Difference("value", "", *piece) for piece in plain.in_values(theirs.value, ours.value))
+    return [*found, *(Difference("quads", "", *piece) for piece in plain.in_quads(theirs.quads, ours.quads))]
+
+
+def _value(case: Case, theirs: Any, ours: Any) -> Iterator[Difference]:
+    if theirs["insertStatus"] != ours["insertStatus"]:
+        yield Difference("insertStatus", theirs=theirs["insertStatus"], ours=ours["insertStatus"])
+    if not _adds_up(ours["result"]) or set(theirs) != set(ours) or set(theirs["result"]) != set(ours["result"]):
+        yield Difference("value")
+    given = items(member(case.data, "list"))
+    one, other = by_item(given, theirs), by_item(given, ours)
+    for index, rule in dict.fromkeys((*one, *other)):
+        item = given[index] if index is not None else None
+        yield from _finding(rule, one.get((index, rule)), other.get((index, rule)), item)
+
+
+def _adds_up(result: Any) -> bool:
+    severities = [finding["severity"] for finding in result["findings"]]
+    stats = {severity: severities.count(severity) for severity in ("high", "medium", "low")}
+    return bool(result["ok"] is True and result["totalFindings"] == len(severities) and result["stats"] == stats)
+
+
+def by_item(given: list[Any], value: Any) -> dict[tuple[int | None, str], Any]:
+    """Find out which item each finding is about: findings come in the order of the list, one of each rule at most."""
+    found: dict[tuple[int | None, str], Any] = {}
+    at = 0
+    for finding in value["result"]["findings"]:
+        rule = finding["ruleId"]
+        fits = (i for i in range(at, len(given)) if _is_about(finding, given[i]) and (i, rule) not in found)
+        index = next(fits, None)
+        found[index, rule] = finding
+        at = at if index is None else index
     return found
 
 
-def finding_key(finding: Mapping[str, Any]) -> str:
-    """Name a finding: an analysis has at most one of a rule in a request."""
-    return f"{finding.get('ruleId')} {finding.get('requestId') or finding.get('url')}"
+def _is_about(finding: Any, item: Any) -> bool:
+    uri, response = member(item, "uri"), member(item, "response")
+    identity = member(item, "id") if truthy(member(item, "id")) else None
+    said = (finding["requestId"], finding.get("url"), finding.get("method"), finding.get("responseStatus"))
+    return bool(said == (identity, member(uri, "full"), member(item, "method"), member(response, "status")))
 
 
-def _in_values(theirs: Any, ours: Any, path: tuple[str | int, ...]) -> Iterator[Difference]:
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        left, right = _comparable(theirs), _comparable(ours)
-        yield from _in_members(left, right, path)
-        yield from _in_order(left.get("findings"), right.get("findings"), (*path, "findings"))
-    elif isinstance(theirs, list) and isinstance(ours, list):
-        yield from _in_members(dict(enumerate(theirs)), dict(enumerate(ours)), path)
-    elif theirs != ours or isinstance(theirs, bool) is not isinstance(ours, bool):
-        yield Difference("value", path, theirs, ours)
+def _finding(rule: str, theirs: Any, ours: Any, item: Any) -> Iterator[Difference]:
+    one, other = places(theirs), places(ours)
+    beside = frozenset(str(place[0]) for place in other)
+    for place in dict.fromkeys((*one, *other)):
+        if place[0] in ("finding", "iri") and not (place in one and place in other):
+            continue  # follows from the places that are gone or new
+        if place not in other:
+            yield Difference("gone", rule, place, theirs=one[place], item=item, beside=beside)
+        elif place not in one:
+            yield Difference("new", rule, place, ours=other[place], item=item)
+        elif one[place] != other[place]:
+            yield Difference("changed", rule, place, one[place], other[place], item)
 
 
-def _in_members(theirs: dict[Any, Any], ours: dict[Any, Any], path: tuple[str | int, ...]) -> Iterator[Difference]:
-    for name in theirs | ours:
-        yield from _in_values(theirs.get(name, ABSENT), ours.get(name, ABSENT), (*path, name))
+_FACTS: Final = {
+    "reflected": "reflected", "redirected": "redirected", "scheme": "scheme", "uri": "uri", "path": "path",
+    "rawQuery": "raw",
+}  # fmt: skip
+_SORTS: Final = {"params": "param", "headers": "header", "cookies": "cookie"}
 
 
-def _in_order(theirs: Any, ours: Any, path: tuple[str | int, ...]) -> Iterator[Difference]:
-    """Findings that both have come in the same order."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        orders = [name for name in theirs if name in ours], [name for name in ours if name in theirs]
-        if orders[0] != orders[1]:
-            yield Difference("value", (*path, "order"), *orders)
+def places(finding: Any) -> dict[Place, Any]:
+    """Take a finding apart."""
+    if finding is None:
+        return {}
+    evidence, context = finding["evidence"], finding["httpContext"]
+    shown = {key for key in ("params", "headers", "cookies") if key in context}
+    rest = {key: value for key, value in finding.items() if key not in ("description", "evidence", "httpContext")}
+    found: dict[Place, Any] = {
+        ("finding",): rest | {"httpContext": {key: value for key, value in context.items() if key not in shown}}
+    }
+    found.update({(key,): evidence[name] for name, key in _FACTS.items() if name in evidence})
+    if "snippet" in evidence:
+        found["body", evidence["location"]] = (_pattern(finding), evidence["snippet"])
+    found.update({("resource", i): url for i, url in enumerate(evidence.get("insecureResources", ()))})
+    found.update({("missing", name): name for name in evidence.get("missing", ())})
+    for key, sort in _SORTS.items():
+        found.update({(sort, *_place(hit)): hit for hit in evidence.get(key, ())})
+    found.update({("iri", *_place(hit)): iri for hit, iri in _iris(context)})
+    return found
 
 
-def _comparable(value: dict[str, Any]) -> dict[str, Any]:
-    """Name the findings of an analysis, and leave its counts out if they are those of its own findings."""
-    findings = value.get("findings")
-    if not isinstance(findings, list):
-        return value
-    left = value | {"findings": _named(findings)}
-    if value.get("totalFindings") == len(findings):
-        del left["totalFindings"]
-    if value.get("stats") == _counts(findings, value.get("stats")):
-        del left["stats"]
-    return left
+def _pattern(finding: Any) -> str:
+    return finding["evidence"]["pattern"] if finding["ruleId"] == "leak-stacktrace" else ""
 
 
-def _named(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Map each finding by its key; the second one of a key has #2 behind it."""
-    seen: Counter[str] = Counter()
-    named = {}
+def _iris(context: Any) -> Iterator[tuple[Any, str]]:
+    for key, name in (("params", "iri"), ("headers", "iri"), ("cookies", "headerIri")):
+        yield from ((hit, hit[name]) for hit in context.get(key, ()))
+
+
+def _place(hit: Any) -> Place:
+    return (hit["headerIndex"], hit["cookieIndex"]) if "headerIndex" in hit else (hit["index"],)
+
+
+_LINE: Final = re.compile(r"(<[^>]*>) <[^>]*[#](\w+)> (.*) <[^>]*> \.")
+_FREE: Final = ("label", "findingDescription", "pattern")
+
+
+def _quads(case: Case, theirs: Outcome, ours: Outcome) -> Iterator[Difference]:
+    """Compare what is stored of findings that are the same in both values; what others store follows from them."""
+    given = items(member(case.data, "list"))
+    one, other = by_item(given, theirs.value), by_item(given, ours.value)
+    stored, mine = _by_finding(theirs.quads), _by_finding(ours.quads)
+    for place, finding in one.items():
+        same = places(finding) == places(other.get(place))
+        iri = _iri(finding)
+        if same and stored[iri] != mine[iri]:
+            item = given[place[0]] if place[0] is not None else None
+            yield Difference("quads", place[1], (iri,), stored[iri] - mine[iri], mine[iri] - stored[iri], item)
+    swallowed = bool(case.faults) and not theirs.quads  # the store said 200 and stored nothing
+    if (ours.quads or not swallowed) and _said_of_requests(ours.quads) != _expected_of_requests(other.values()):
+        yield Difference("quads", "", ("of requests",))
+
+
+def _iri(finding: Any) -> str:
+    target = text(finding["requestId"] if finding["requestId"] is not None else finding.get("url"))
+    key = f"http:{finding['ruleId']}:{target}"
+    return f"<urn:finding:{encoded(key)}>"
+
+
+def _by_finding(quads: frozenset[str]) -> Mapping[str, set[tuple[str, str]]]:
+    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for line in quads:
+        match = _LINE.fullmatch(line)
+        if match and match[1].startswith("<urn:finding:") and match[2] not in _FREE:
+            found[match[1]].add((match[2], match[3]))
+    return found
+
+
+def _said_of_requests(quads: frozenset[str]) -> set[tuple[str, ...]]:
+    """Return the triples about requests, without the names and paths themselves: those are literals, and escaped."""
+    lines = [match for line in quads if (match := _LINE.fullmatch(line))]
+    said = {match.groups() for match in lines if match[2] == "hasHttpFinding"}
+    return said | {(match[1], match[2]) for match in lines if match[2] in ("nameParameter", "path")}
+
+
+def _expected_of_requests(findings: Any) -> set[tuple[str, ...]]:
+    """Return what the findings of a value say of their requests."""
+    expected: set[tuple[str, ...]] = set()
     for finding in findings:
-        key = finding_key(finding)
-        seen[key] += 1
-        named[key if seen[key] == 1 else f"{key} #{seen[key]}"] = finding
-    return named
-
-
-def _counts(findings: list[dict[str, Any]], stats: Any) -> dict[str, int] | None:
-    severities = Counter(finding.get("severity") for finding in findings)
-    return {level: severities[level] for level in stats} if isinstance(stats, dict) else None
-
-
-def _shown(value: Any) -> str:
-    if value is ABSENT:
-        return "none"
-    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return said if len(said) <= WIDTH else f"{said[:WIDTH]}… ({len(said)} characters)"
+        context = finding["httpContext"]
+        if "requestIri" not in context:
+            continue
+        expected.add((f"<{context['requestIri']}>", "hasHttpFinding", _iri(finding)))
+        expected.update((f"<{hit['iri']}>", "nameParameter") for hit in context.get("params", ()) if hit["name"])
+        if finding["evidence"].get("path"):
+            expected.add((f"<{context['uriIri']}>", "path"))
+    return expected

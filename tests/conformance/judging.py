@@ -38,7 +38,7 @@ def judge(name: str, case: Case, ours: Outcome, predicates: Iterable[Predicate] 
     """Hold an outcome against the recorded one; each difference counts for the first predicate that means it."""
     meant, left = set(), []
     theirs = expected(case, ours)
-    for difference in differences(theirs, ours):
+    for difference in differences(case, theirs, ours):
         by = next((one.name for one in predicates if one.excuses(case, theirs, ours, difference)), None)
         if by is None:
             left.append(difference)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import quote
 
 import pyoxigraph as ox
 
@@ -58,3 +59,17 @@ def _dump(store: ox.Store) -> str:
     text = store.dump(format=ox.RdfFormat.N_QUADS)
     assert text is not None
     return text.decode()
+
+
+def is_iri(text: str) -> bool:
+    """Tell whether a store takes *text* for an absolute IRI."""
+    try:
+        ox.NamedNode(text)
+    except ValueError:
+        return False
+    return True
+
+
+def encoded(key: str) -> str:
+    """Encode as encodeURIComponent does, by an encoder that is not ours."""
+    return quote(key.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"), safe="!*'()")

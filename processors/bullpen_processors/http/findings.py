@@ -12,10 +12,10 @@ from bullpen_processors.api import Json
 from bullpen_processors.http.evidence import Evidence, Hit
 from bullpen_processors.http.exchange import Exchange
 from bullpen_processors.http.rule import Rule
-from bullpen_processors.ontoweb.findings import Finding, Triple
+from bullpen_processors.ontoweb.findings import Finding
 from bullpen_processors.ontoweb.iris import request_iri
 from bullpen_processors.ontoweb.javascript import is_number, member, number_text
-from bullpen_processors.ontoweb.terms import literal
+from bullpen_processors.ontoweb.terms import Triple, literal
 from bullpen_processors.ontoweb.vocabulary import XSD_INT, Ontology, Vocabulary
 
 RESOLVER: Final = "HttpResolverInstance"
@@ -99,7 +99,7 @@ class HttpFinding:
         node = ox.NamedNode(finding.iri)
         yield from finding.triples(ex)
         for name, value in self._literals():
-            if value:
+            if value is not None:
                 yield node, ex[name], literal(value)
         status = member(member(self.exchange.given, "response"), "status")
         if is_number(status):
@@ -108,16 +108,19 @@ class HttpFinding:
             yield from self._places(node, ox.NamedNode(self.request), ex)
 
     def _literals(self) -> Iterator[tuple[str, str | None]]:
-        """Yield what is said of the finding itself, as property and text."""
-        facts = self.evidence.facts
+        """Yield what is said of the finding itself, as property and text; None: nothing.
+
+        A URL or method that is an empty list is there, and its text is empty.
+        """
+        facts, method = self.evidence.facts, self.exchange.method
         yield "requestUrl", self.exchange.uri.full
-        yield "httpMethod", (self.exchange.method or "").upper()
+        yield "httpMethod", None if method is None else method.upper()
         yield "evidenceKind", self.evidence.kind
-        yield from ((name, facts[name]) for name in _LITERALS if name in facts)
+        yield from ((name, facts[name] or None) for name in _LITERALS if name in facts)
         yield from (("insecureResource", resource) for resource in facts.get("insecureResources", ()))
         for hit in self.evidence.cookies or ():
-            yield "cookieName", hit.shown["name"]
-            yield "cookieDomain", hit.shown["attributes"]["domain"]
+            yield "cookieName", hit.shown["name"] or None
+            yield "cookieDomain", hit.shown["attributes"]["domain"] or None
 
     def _places(self, node: ox.NamedNode, request: ox.NamedNode, ex: Ontology) -> Iterator[Triple]:
         """Link the finding with the nodes of the request that it is about."""

@@ -15,6 +15,7 @@ from bullpen_processors.ontoweb.javascript import text
 MOST_FIELDS: Final = 10_000
 """Fields of one body or query that are looked at."""
 
+_NO_NAME: Final = (" ", "'", '"')
 _BOUNDARY: Final = re.compile(r'boundary="?([^";\s]{1,200})', re.IGNORECASE)
 _PART_NAME: Final = re.compile(r'\bname="([^"\r\n]{0,500})"', re.IGNORECASE)
 _UPLOAD: Final = re.compile(r"\bfilename\*?=", re.IGNORECASE)
@@ -52,7 +53,10 @@ def query_fields(query: str) -> list[Field]:
     for pair in query.split("&", MOST_FIELDS)[:MOST_FIELDS]:
         name, _, value = pair.partition("=")
         if pair:
-            fields.append(Field.of(name, value, form=True))
+            field = Field.of(name, value, form=True)
+            # no name has blanks or quotes: `=` is part of what was sent
+            odd = any(mark in field.names[-1] for mark in _NO_NAME)
+            fields.append(Field.of("", pair, form=True) if odd else field)
     return fields
 
 

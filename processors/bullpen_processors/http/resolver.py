@@ -9,6 +9,7 @@ from typing import Final
 import pyoxigraph as ox
 
 from bullpen_processors.api import Context, Json, Quads, Report, Resource, Result, StoreAnswer, UnusableInputError
+from bullpen_processors.http.bodies import LIMIT
 from bullpen_processors.http.exchange import Exchange
 from bullpen_processors.http.findings import HttpFinding
 from bullpen_processors.http.rules import RULES
@@ -57,7 +58,7 @@ def _found(given: list[Json], report: Report) -> Iterator[HttpFinding]:
         if index % STEP == STEP - 1:
             report.progress(100 * (index + 1) // len(given))
     if cut:
-        report.log(f"{cut} bodies are larger than 8 MiB: only the beginning of each was looked at")
+        report.log(f"{cut} bodies are larger than {LIMIT // 2**20} MiB: only the beginning of each was looked at")
 
 
 def _result(found: list[HttpFinding], default_graph: str) -> Json:

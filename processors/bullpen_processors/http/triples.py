@@ -6,7 +6,7 @@ The order of the triples is fixed, and no IRI holds text that was not percent-en
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final
 
 import pyoxigraph as ox
 
@@ -14,10 +14,8 @@ from bullpen_processors.http.cookies import cookie_domain, cookie_name, is_set_c
 from bullpen_processors.http.exchange import Exchange, Header, Parameter, Response, Uri
 from bullpen_processors.ontoweb.iris import method_term
 from bullpen_processors.ontoweb.javascript import number_text, trim
-from bullpen_processors.ontoweb.terms import literal
+from bullpen_processors.ontoweb.terms import Triple, literal
 from bullpen_processors.ontoweb.vocabulary import SEE_ALSO, TYPE, XML_LITERAL, XSD_INT, Vocabulary
-
-Triple: TypeAlias = tuple[ox.NamedNode, ox.NamedNode, ox.NamedNode | ox.Literal]
 
 _PAYLOAD: Final = frozenset({
     "content-type", "content-length", "content-encoding", "content-language", "content-location", "content-md5",

@@ -39,7 +39,7 @@ class View:
     def host(self) -> str:
         """The host that was asked, in lower case; empty where nothing names it."""
         authority = self.exchange.uri.authority
-        return host_of_authority(authority) if authority else host_of(self.url) or self.request_header("host")
+        return host_of_authority(authority or "") or host_of(self.url) or host_of_authority(self.request_header("host"))
 
     @cached_property
     def path(self) -> str:

@@ -9,11 +9,10 @@ from typing import Final, Literal, TypeAlias
 import pyoxigraph as ox
 
 from bullpen_processors.ontoweb.javascript import encode_component
-from bullpen_processors.ontoweb.terms import literal
+from bullpen_processors.ontoweb.terms import Triple, literal
 from bullpen_processors.ontoweb.vocabulary import LABEL, TYPE, Ontology
 from bullpen_processors.ontoweb.vulnerabilities import Vulnerability
 
-Triple: TypeAlias = tuple[ox.NamedNode, ox.NamedNode, ox.NamedNode | ox.Literal]
 Resolver: TypeAlias = Literal["HttpResolverInstance", "AnalyzerResolverInstance", "TechstackResolverInstance"]
 
 SEVERITIES: Final = frozenset({"CRITICAL", "HIGH", "MEDIUM", "LOW", "INFO"})

@@ -1,10 +1,14 @@
-"""Literals from text of any origin: terms are built, never text, so that nothing can break out of one."""
+"""Terms from text of any origin: they are built, never written as text, so that nothing can break out of one."""
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 import pyoxigraph as ox
 
 from bullpen_processors.ontoweb.javascript import well_formed
+
+Triple: TypeAlias = tuple[ox.NamedNode, ox.NamedNode, ox.NamedNode | ox.Literal]
 
 
 def literal(value: str, datatype: ox.NamedNode | None = None) -> ox.Literal:

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bullpen_processors.http.exchange import Exchange
+from bullpen_processors.http.resolver import HttpResolver
 from bullpen_processors.http.rule import Rule, Signature, example
 from bullpen_processors.http.rules import RULES, disclosure, scripting, sql, traversal
 from bullpen_processors.http.view import View
+from fakes.processing import process
 
 ALL: Final = [pytest.param(rule, id=rule.id) for rule in RULES]
 SIGNATURES: Final = [
@@ -106,9 +108,10 @@ ITEMS = JSON | st.fixed_dictionaries(
 
 @given(item=ITEMS)
 @settings(max_examples=100, deadline=None)
-def test_no_rule_raises_whatever_an_item_is(item: Any) -> None:
-    for rule in RULES:
-        judge(rule, item)
+def test_nothing_raises_whatever_an_item_is(item: Any) -> None:
+    processed = process(HttpResolver(), {"list": [item]})
+    found = processed.value()["result"]["totalFindings"]
+    assert len({finding for finding in processed.stored() if "#findingRuleId>" in finding}) == found
 
 
 def everywhere(text: str) -> Any:

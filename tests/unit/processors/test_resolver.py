@@ -192,6 +192,12 @@ def test_the_domain_of_a_cookie_is_stored() -> None:
     assert objects(processed, iri, "cookieName") == {"a", "b"}
 
 
+def test_a_method_that_is_an_empty_list_is_stored_as_the_empty_text_that_it_is() -> None:
+    finding = "urn:finding:http%3Ainsecure-http%3Ar1"
+    assert objects(resolve(plain(method=[])), finding, "httpMethod") == {""}
+    assert objects(resolve(plain(method=None)), finding, "httpMethod") == set()
+
+
 def test_parameters_and_paths_are_named_in_the_graph_of_the_findings() -> None:
     uri = {"full": "https://x.test/a/../b", "path": "/a/../b", "params": [{"name": "q", "value": "../x"}]}
     processed = resolve({"id": "r1", "method": "GET", "uri": uri})

@@ -25,7 +25,7 @@ _AMBIGUOUS: Final = ("url", "u", "link", "href")
 _SHARES: Final = re.compile(
     r"shar(?:e|er|ing)|intent|tweet|oembed|embed|pin/create|submit|bookmark|collect|beacon|preview"
 )
-"""Paths of services that are given the address of a page as data: nobody is sent there."""
+"""Hosts and paths of services that are given the address of a page as data: nobody is sent there."""
 _AWAY: Final = re.compile(r"[\s\x00-\x20]{0,20}(?:https?:[/\\]{1,9}|[/\\]{2,9})[^/\\\s]", re.IGNORECASE | re.ASCII)
 _SCRIPT: Final = re.compile(r"[\s\x00-\x20]{0,20}(?:javascript|data|vbscript):", re.IGNORECASE | re.ASCII)
 _CLIENT: Final = "clientid"
@@ -35,7 +35,7 @@ def _open_redirect(view: View) -> Evidence | None:
     fields = [*(field for _, field in view.params), *view.query]
     # An authorization server compares the address with the one that the client registered
     registered = any(_plain(field.names[-1]) == _CLIENT for field in fields)
-    shares = _SHARES.search(view.path.lower()) is not None
+    shares = _SHARES.search(f"{view.host}{view.path}".lower()) is not None
 
     def match(field: Field) -> str | None:
         name = _plain(field.names[-1])
