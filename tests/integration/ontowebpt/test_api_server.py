@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -27,7 +26,6 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("ontowebpt")]
 
 MANIFESTS: Final = ("jobqueue-http.yaml", "jobqueue-sparql.yaml")
 TRAFFIC: Final = json.loads((ROOT / "examples" / "traffic" / "vulpy.json").read_text())["payload"]["items"]
-RESOLVER: Final = "http-resolver" in {point.name for point in entry_points(group="bullpen.processors")}
 INSERT: Final = "INSERT DATA { GRAPH <urn:g> { <urn:s> <urn:p> 'é 😀' } }"
 
 UNUSUAL: Final = {
@@ -168,7 +166,6 @@ def test_an_update_that_the_store_refuses_fails_with_the_stores_words(platform: 
     assert event == {"queue": "sparql", "jobId": said["jobId"], "prev": "active"}
 
 
-@pytest.mark.skipif(not RESOLVER, reason="http-resolver is not there yet")
 def test_findings_of_posted_requests_are_stored_and_read_back_by_the_api(platform: Platform) -> None:
     _, said = ingested(platform, TRAFFIC, activateResolver=True)
     job_id = said["resResolver"]["jobId"]
