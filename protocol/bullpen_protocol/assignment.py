@@ -68,10 +68,15 @@ class TerminationMessage:
     has_value: bool = False
     recorded: bool = False
 
+    @property
+    def fits(self) -> bool:
+        """Whether the value has room in the message."""
+        return self.has_value and len(json.dumps(self.value).encode()) <= VALUE_LIMIT_BYTES
+
     def to_text(self) -> str:
         """Render as JSON; the value is dropped when its JSON is longer than VALUE_LIMIT_BYTES."""
         body: dict[str, Any] = {"outcome": self.outcome.value, "reason": self.reason[:REASON_LIMIT]}
-        if self.has_value and len(json.dumps(self.value).encode()) <= VALUE_LIMIT_BYTES:
+        if self.fits:
             body["value"] = self.value
         if self.recorded:
             body["recorded"] = True

@@ -164,6 +164,32 @@ class QueueContract:
         assert await rig.queue.hold(job.id, T, F, LOCK_MS) is HoldResult.NOT_ACTIVE
         assert (await rig.queue.location(job.id)).lock is None
 
+    async def test_a_value_is_kept_under_its_fence_until_the_job_moves(self, rig: QueueRig) -> None:
+        job = await rig.bound()
+        value = '{"text":"é 😀","half":"\ud800"}'
+        assert await rig.queue.hold(job.id, T, F, LOCK_MS, value) is HoldResult.HELD
+        assert await rig.queue.hold(job.id, T, F, LOCK_MS) is HoldResult.HELD
+        kept = await rig.queue.load(job.id)
+        assert kept is not None
+        assert kept.kept(F) == '{"text":"é 😀","half":"\\ud800"}'
+        assert kept.kept(OTHER) is None
+        await rig.queue.give_back(kept, F, 1_000)
+        moved = await rig.queue.load(job.id)
+        assert moved is not None
+        assert moved.kept(F) is None
+        assert moved.raw["bullpen.value"] == ""
+
+    async def test_nothing_is_kept_for_whoever_does_not_hold_the_job(self, rig: QueueRig) -> None:
+        job = await rig.bound()
+        assert await rig.queue.hold(job.id, T, OTHER, LOCK_MS, "1") is HoldResult.SUPERSEDED
+        await rig.queue.give_back(job, F, 1_000)
+        assert await rig.queue.hold(job.id, T, F, LOCK_MS, "1") is HoldResult.NOT_ACTIVE
+        assert await rig.queue.hold("77", T, F, LOCK_MS, "1") is HoldResult.GONE
+        moved = await rig.queue.load(job.id)
+        assert moved is not None
+        assert "bullpen.value" not in moved.raw
+        assert await rig.command("EXISTS", rig.key("77")) == 0
+
     async def test_hold_takes_the_job_out_of_the_stalled_set(self, rig: QueueRig) -> None:
         job = await rig.claimed()
         await rig.queue.stalled(1, 1)

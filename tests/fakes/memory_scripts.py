@@ -194,7 +194,7 @@ def move_to_finished(redis: MemoryRedis, keys: Keys, args: Args) -> int:
 
 
 def hold(redis: MemoryRedis, keys: Keys, args: Args) -> int:
-    (key, lock, active, stalled), (job_id, token, fence, ttl) = keys, args
+    (key, lock, active, stalled), (job_id, token, fence, ttl, *value) = keys, args
     if not redis.exists(key):
         return -1
     if redis.hash(key).get("pb") not in (token, fence) or redis.text(lock) not in (None, token, fence):
@@ -204,6 +204,8 @@ def hold(redis: MemoryRedis, keys: Keys, args: Args) -> int:
     redis.hash(key)["pb"] = fence
     redis.put(lock, fence, ttl)
     redis.members(stalled).discard(job_id)
+    if value:
+        redis.hash(key)["bullpen.value"] = value[0]
     return 1
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from bullpen_protocol.bullmq.encoding import escape_surrogates, json_object, pack, pack_fields, plain, to_json
 from bullpen_protocol.bullmq.errors import Code, QueueError, RedisAwayError
-from bullpen_protocol.bullmq.job import BULLPEN_FIELD, Job
+from bullpen_protocol.bullmq.job import BULLPEN_FIELD, VALUE_FIELD, Job
 from bullpen_protocol.bullmq.keys import Keys
 from bullpen_protocol.bullmq.looking import location
 from bullpen_protocol.bullmq.policy import GiveUp, Retry, after_failure, keep_jobs, parent_with_flags, stacktrace
@@ -136,7 +136,8 @@ def _sendable(fields: Fields) -> dict[str, str]:
 
 def _move(keys: Keys, job: Job, token: str, to: str, left: dict[str, str], build: Build) -> Operation[None]:
     """Send a move; after a lost answer look where the job is, and send again only while it is still ours."""
-    extra = pack_fields({**left, BULLPEN_FIELD: _evidence(job, token, to, left.get(BULLPEN_FIELD))})
+    used = {VALUE_FIELD: ""} if job.raw.get(VALUE_FIELD) else {}  # HMSET can't remove it, and it may be a megabyte
+    extra = pack_fields({**left, **used, BULLPEN_FIELD: _evidence(job, token, to, left.get(BULLPEN_FIELD))})
     lost: RedisAwayError | None = None
     for _ in range(_TRIES):
         now = yield NOW

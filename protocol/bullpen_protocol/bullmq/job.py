@@ -16,6 +16,14 @@ BULLPEN_FIELD: Final = "bullpen"
 CANCEL_FIELD: Final = "bullpen.cancel"
 """Hash field of ours: T of the attempt that somebody asked to cancel."""
 
+VALUE_FIELD: Final = "bullpen.value"
+"""Hash field of ours: F of an attempt and, on the next line, the value that it returned; empty once it was used."""
+
+
+def kept_under(fence: str, value_json: str) -> str:
+    """Render the value of a plain attempt for VALUE_FIELD: it counts only under the fence that it was kept under."""
+    return f"{fence}\n{value_json}"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -62,6 +70,11 @@ class Job:
     def attempts(self) -> int:
         """How many attempts the producer allows; 0 and 1 both mean one."""
         return number(self.opts.get("attempts"))
+
+    def kept(self, fence: str) -> str | None:
+        """Return the value, in JSON, that the attempt of *fence* kept here; None: it kept none."""
+        owner, newline, value = self.raw.get(VALUE_FIELD, "").partition("\n")
+        return value if newline and owner == fence else None
 
     @classmethod
     def from_hash(cls, job_id: str, raw: Mapping[str, str]) -> Job:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
-from bullpen_protocol.bullmq.encoding import pack
+from bullpen_protocol.bullmq.encoding import escape_surrogates, pack
+from bullpen_protocol.bullmq.job import kept_under
 from bullpen_protocol.bullmq.keys import Keys
 from bullpen_protocol.bullmq.steps import NOW, Command, Operation, Script
 
@@ -23,13 +24,17 @@ class HoldResult(IntEnum):
     """Another attempt, or another pod of this one, owns it."""
 
 
-def hold(keys: Keys, job_id: str, token: str, fence: str, lock_ms: int) -> Operation[HoldResult]:
+def hold(
+    keys: Keys, job_id: str, token: str, fence: str, lock_ms: int, value_json: str | None = None
+) -> Operation[HoldResult]:
     """Make the job this attempt's or say why not; safe to repeat.
 
-    *fence* is F = T#<pod uid>; the operator, for an attempt that no pod has bound yet, passes T itself.
+    *fence* is F = T#<pod uid>; the operator, for an attempt that no pod has bound yet, passes T itself. *value_json* is
+    kept in the job, in the same step, for whoever settles the attempt (Job.kept); the next move of the job empties it.
     """
     script_keys = (keys(job_id), keys.lock(job_id), keys("active"), keys("stalled"))
-    code = yield Script("hold", script_keys, (job_id, token, fence, lock_ms), again=True)
+    kept = () if value_json is None else (kept_under(fence, escape_surrogates(value_json)),)
+    code = yield Script("hold", script_keys, (job_id, token, fence, lock_ms, *kept), again=True)
     return HoldResult(code)
 
 

@@ -13,6 +13,7 @@
   ARGV[2] T, the token of the claim
   ARGV[3] F, the fence: T itself or T#<pod uid>
   ARGV[4] lock time in milliseconds
+  ARGV[5] optional: content of the hash field `bullpen.value`, kept for whoever settles the attempt
 
   Returns 1 held | -1 no such job | -3 not active | -6 somebody else's
 ]]
@@ -33,4 +34,7 @@ end
 redis.call("HSET", KEYS[1], "pb", ARGV[3])
 redis.call("SET", KEYS[2], ARGV[3], "PX", ARGV[4])
 redis.call("SREM", KEYS[4], ARGV[1])
+if ARGV[5] then
+    redis.call("HSET", KEYS[1], "bullpen.value", ARGV[5])
+end
 return 1
