@@ -8,15 +8,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from typing import Final, NoReturn
+from typing import NoReturn
 
-from bullpen_protocol.assignment import Assignment, AssignmentError, ExitCode, RunnerOutcome, TerminationMessage
-from bullpen_runner.endings import Ending, misconfigured, stopped, write_message
+from bullpen_protocol.assignment import Assignment, AssignmentError
+from bullpen_runner.endings import Ending, misconfigured, stopped
+from bullpen_runner.leaving import broken, leave, refuse
 from bullpen_runner.log import Log
 from bullpen_runner.loop import Loop, Signals, Stopped
 from bullpen_runner.process import Child, spawn
-
-DEFAULT_TERMINATION_LOG: Final = "/dev/termination-log"
 
 
 def main() -> int:
@@ -24,7 +23,7 @@ def main() -> int:
     try:
         assignment = Assignment.from_environment(os.environ)
     except AssignmentError as error:
-        return _bad_assignment(str(error))
+        return refuse(str(error))
     log = Log(assignment, os.environ)
     loop = Loop()
     signals = Signals(loop)
@@ -36,8 +35,8 @@ def main() -> int:
         ending = stopped()
     except Exception as error:  # noqa: BLE001 - the runner itself broke: the job must not pay for it
         signals.settle()
-        ending = _broken(error, log)
-    return _leave(ending, assignment, log)
+        ending = broken(error, log)
+    return leave(ending, assignment, log)
 
 
 def _run_child(channel: socket.socket, supervisor: int, assignment: Assignment, log: Log) -> NoReturn:
@@ -59,31 +58,6 @@ def _supervise(assignment: Assignment, child: Child, loop: Loop, signals: Signal
         return Supervisor(assignment, queue, child, loop, log).run(signals)
     finally:
         child.kill()
-
-
-def _broken(error: Exception, log: Log) -> Ending:
-    from bullpen_runner.failure import reason_of, stack_of  # noqa: PLC0415 - rarely needed
-
-    log.error("the runner broke", stack=stack_of(error, ours=True))
-    return Ending(
-        ExitCode.SOFTWARE, TerminationMessage(RunnerOutcome.GIVE_BACK, f"the runner broke: {reason_of(error)}")
-    )
-
-
-def _leave(ending: Ending, assignment: Assignment, log: Log) -> int:
-    if ending.message is not None:
-        log.info("ended", code=int(ending.code), outcome=ending.message.outcome.value, reason=ending.message.reason)
-        write_message(assignment.termination_log, ending.message)
-    log.close()
-    return int(ending.code)
-
-
-def _bad_assignment(reason: str) -> int:
-    """Say what is wrong where an operator and a person find it; there is no log without an assignment."""
-    message = TerminationMessage(RunnerOutcome.GIVE_BACK, reason)
-    write_message(os.environ.get("BULLPEN_TERMINATION_LOG") or DEFAULT_TERMINATION_LOG, message)
-    sys.stderr.write(f"bullpen_runner: {reason}\n")
-    return int(ExitCode.BAD_ASSIGNMENT)
 
 
 if __name__ == "__main__":

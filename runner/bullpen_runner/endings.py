@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 
-from bullpen_protocol.assignment import ExitCode, RunnerOutcome, TerminationMessage
+from bullpen_protocol.assignment import VALUE_LIMIT_BYTES, ExitCode, RunnerOutcome, TerminationMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,13 @@ def stopped() -> Ending:
     """SIGTERM or SIGINT, early enough."""
     message = TerminationMessage(RunnerOutcome.TERMINATED, "it was stopped before anything was persisted")
     return Ending(ExitCode.TERMINATED, message)
+
+
+def completed(value: str) -> TerminationMessage:
+    """Say that it completed with *value*, which is JSON text; one that is too long is left out."""
+    if len(value) > 2 * VALUE_LIMIT_BYTES:
+        return TerminationMessage(RunnerOutcome.COMPLETED)
+    return TerminationMessage(RunnerOutcome.COMPLETED, value=json.loads(value), has_value=True)
 
 
 def write_message(path: str, message: TerminationMessage) -> bool:

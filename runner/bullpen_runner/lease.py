@@ -41,15 +41,16 @@ class Lease:
         """Whether Redis did not answer the last time."""
         return self._away_since is not None
 
-    def hold(self) -> float:
+    def hold(self, value_json: str | None = None) -> float:
         """Bind, renew or re-own the job; return until when (`time.monotonic`) nobody else can have it.
 
+        *value_json* is kept in the job in the same step, for whoever settles the attempt.
         Raises RedisAwayError, or EndedError if the job is not ours any more.
         """
         asked = time.monotonic()
         mine = self._assignment
         with self.seen():
-            result = self._queue.hold(mine.job_id, mine.token, mine.fence, mine.lock_ms)
+            result = self._queue.hold(mine.job_id, mine.token, mine.fence, mine.lock_ms, value_json)
         if result is not HoldResult.HELD:
             raise superseded(_WHY[result])
         self._back(asked)

@@ -61,6 +61,10 @@ class Loop:
         """Call back once, in so many seconds."""
         return self.at(time.monotonic() + seconds, callback)
 
+    def forget_timers(self) -> None:
+        """Call nothing back any more that was to be called at some time."""
+        self._timers.clear()
+
     def run_until(self, done: Callable[[], bool]) -> None:
         """Turn until *done*. What a callback raises comes out here."""
         while not done():
@@ -97,10 +101,10 @@ class Signals:
     SIGCHLD wakes the loop and calls `on_child`. Made before the fork: PID 1 ignores a signal without a handler.
     """
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, *, shielded: bool = False) -> None:
         self.stop_requested = False
         self.on_child: Callable[[], None] = lambda: None
-        self._shielded = False
+        self._shielded = shielded
         self._reader, self._writer = os.pipe()
         for handle in (self._reader, self._writer):
             os.set_blocking(handle, False)

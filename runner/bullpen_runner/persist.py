@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bullpen_protocol.assignment import (
-    VALUE_LIMIT_BYTES,
     Assignment,
     AssignmentError,
     ExitCode,
@@ -21,6 +19,7 @@ from bullpen_protocol.provenance import AttemptOutcome, AttemptRecord
 from bullpen_runner.endings import (
     EndedError,
     Ending,
+    completed,
     give_back,
     misconfigured,
     store_away,
@@ -109,7 +108,7 @@ class Persist:
     def complete(self, job: Job, value: str, deadline: float) -> Ending:
         """Complete the job with *value*, which is JSON text. Raises RefusedError, EndedError."""
         self._record(job, AttemptOutcome.COMPLETED)
-        self._say(_completed(value))
+        self._say(completed(value))
         self._finish(lambda: self._queue.complete(job, self._assignment.fence, value), job, deadline)
         return Ending(ExitCode.COMPLETED)
 
@@ -183,12 +182,6 @@ class Persist:
         if time.monotonic() + seconds >= deadline:
             raise ending
         self._loop.pause(seconds)
-
-
-def _completed(value: str) -> TerminationMessage:
-    if len(value) > 2 * VALUE_LIMIT_BYTES:
-        return TerminationMessage(RunnerOutcome.COMPLETED)
-    return TerminationMessage(RunnerOutcome.COMPLETED, value=json.loads(value), has_value=True)
 
 
 def _raise_meaning(error: QueueError) -> None:

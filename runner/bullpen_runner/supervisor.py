@@ -9,9 +9,10 @@ import time
 from typing import Final
 
 from bullpen_protocol.assignment import Assignment
-from bullpen_protocol.bullmq import Job, RedisAwayError, SyncQueue
+from bullpen_protocol.bullmq import Job, SyncQueue
+from bullpen_runner.binding import Binding
 from bullpen_runner.conversation import Conversation, Failure, Returned
-from bullpen_runner.endings import EndedError, Ending, give_back, stopped, superseded
+from bullpen_runner.endings import EndedError, Ending, stopped
 from bullpen_runner.failure import bounded
 from bullpen_runner.lease import Lease
 from bullpen_runner.log import Log
@@ -34,12 +35,11 @@ class Supervisor:
 
     def __init__(self, assignment: Assignment, queue: SyncQueue, child: Child, loop: Loop, log: Log) -> None:
         self._assignment = assignment
-        self._queue = queue
-        self._loop = loop
         self._log = log
         self._started = time.monotonic()
         self._deadline = self._started + assignment.timeout_s
         self._lease = Lease(queue, assignment, loop, log)
+        self._binding = Binding(assignment, queue, self._lease, loop)
         self._relay = Relay(queue, assignment.job_id, self._lease, loop, log)
         self._child = Conversation(child, loop, self._relay, log, assignment.timeout_s)
         recorder = Recorder(assignment, Usage(child.pid), lambda: self._child.used)
@@ -50,7 +50,7 @@ class Supervisor:
         try:
             signals.on_child = self._child.on_child
             self._child.listen()
-            job = self._bind()
+            job = self._binding.bind(self._deadline, self._child.raise_ending)
             self._lease.keep()
             came = self._work(job)
             signals.shield()
@@ -62,27 +62,6 @@ class Supervisor:
             return stopped()
         finally:
             self._child.end()
-
-    def _bind(self) -> Job:
-        """Take the job and load it, however long Redis lets us wait."""
-        while True:
-            try:
-                self._child.raise_ending()
-                self._lease.hold()
-                with self._lease.seen():
-                    job = self._queue.load(self._assignment.job_id)
-            except RedisAwayError:
-                self._await_redis()
-                continue
-            if job is None:
-                raise superseded("the job was removed")
-            return job
-
-    def _await_redis(self) -> None:
-        wait = self._lease.wait()
-        if time.monotonic() + wait >= self._deadline:
-            raise give_back("Redis stayed away from the start to the deadline")
-        self._loop.pause(wait)
 
     def _work(self, job: Job) -> Returned | Failure:
         """Let the child process the payload."""

@@ -32,13 +32,18 @@ def parse_payload(body: bytes) -> Any:
     """Read a payload; raises PayloadError."""
     check_size(len(body))
     try:
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
+        return parse_json(body.decode())
     except RecursionError:
         raise PayloadError("the payload is nested too deep") from None
     except json.JSONDecodeError as error:
         raise PayloadError(f"the payload is not JSON: {error.msg} at character {error.pos}") from None
     except UnicodeDecodeError as error:
         raise PayloadError(f"the payload is not UTF-8: byte {error.start}") from None
+
+
+def parse_json(text: str) -> Any:
+    """Read JSON, in which NaN and Infinity are none; raises JSONDecodeError, PayloadError, RecursionError."""
+    return json.loads(text, parse_constant=_refuse_constant)
 
 
 def holds_half_a_pair(body: bytes, payload: Any) -> bool:

@@ -44,14 +44,20 @@ def is_running(pid: int) -> bool:
 
 
 class Runner:
-    """One `python -m bullpen_runner`."""
+    """One `python -m bullpen_runner`, or another module of it."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path, prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        folder: Path,
+        prefix: Sequence[str] = (),
+        module: Sequence[str] = ("bullpen_runner",),
+    ) -> None:
         self._output = folder / "output.log"
         self._message = Path(environment["BULLPEN_TERMINATION_LOG"])
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "bullpen_runner"],
+                [*prefix, sys.executable, "-m", *module],
                 env=dict(environment),
                 stdout=output,
                 stderr=subprocess.STDOUT,
