@@ -114,5 +114,6 @@ class Renewal:
         slot.bound = True
         location = await self._lane.queue.location(slot.attempt.job_id)
         if bound_uid(slot.attempt.token, location):
-            self._lane.breaker_changed(self._lane.breaker.proved(slot.attempt.token))
+            if not slot.attempt.settings.plain:  # its own image is still to come
+                self._lane.breaker_changed(self._lane.breaker.proved(slot.attempt.token))
             self._lane.tell(EventKind.BOUND, slot.attempt)

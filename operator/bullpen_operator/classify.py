@@ -64,7 +64,7 @@ class Outcome:
     sentence: str
     fault: Fault = Fault.NONE
     value_json: str | None = None
-    """What the processor returned, of a COMPLETED attempt."""
+    """What the processor returned, of a COMPLETED attempt; None of a plain one: what its sidecar kept in Redis."""
     confirmed: bool = True
     """False: no kubelet said that it ended. What it began to write may take until the graph timeout is over."""
 
@@ -82,8 +82,10 @@ def classify(seen: KubeJobSeen, uid: str | None, now: datetime) -> Outcome:
 def lost(seen: KubeJobSeen | None, uid: str) -> Outcome:
     """Judge a bound attempt of which no kubelet will tell the end, once its lock has been absent for long enough."""
     pod = seen.pod(uid) if seen is not None else None
-    if pod is None:
+    if seen is None or pod is None:
         return _lost("pod-gone", "its pod is gone and left no word")
+    if pod.terminated is not None:
+        return _ended(pod, seen)  # a plain one, whose sidecar got lost after that
     if pod.node_gone or pod.disrupted_by_pod_gc:
         return _lost("node-gone", f"its node {safe(pod.node, 80)} is gone")
     if pod.node_ready is False:
@@ -150,7 +152,8 @@ def _waiting(wait: Wait) -> Outcome:
 
 def _ended(pod: PodSeen, seen: KubeJobSeen) -> Outcome:
     evidence = _Evidence(pod, seen)
-    return next(outcome for rule in _RULES if (outcome := rule(evidence)) is not None)
+    rules = _PLAIN_RULES if seen.attempt.settings.plain else _RULES
+    return next(outcome for rule in rules if (outcome := rule(evidence)) is not None)
 
 
 class _Evidence:
@@ -160,8 +163,9 @@ class _Evidence:
         self.pod = pod
         self.end = pod.terminated or Terminated(-1)
         self.code = self.end.exit_code or (128 + self.end.signal if self.end.signal else 0)
-        self.said = TerminationMessage.from_text(self.end.message)
-        self.permanent = self.code in seen.attempt.settings.permanent_exit_codes
+        self.settings = seen.attempt.settings
+        self.said = TerminationMessage.from_text(pod.returned if self.settings.plain else self.end.message)
+        self.permanent = self.code in self.settings.permanent_exit_codes
         self.deadline = self._deadline(seen)
 
     def _deadline(self, seen: KubeJobSeen) -> bool:
@@ -172,6 +176,20 @@ class _Evidence:
     def killed(self) -> bool:
         """It ended by a signal that others send, so that who sent it matters; -1: it never ran."""
         return self.code in (-1, ExitCode.OUT_OF_MEMORY, ExitCode.TERMINATED)
+
+    @property
+    def finished_by_itself(self) -> bool:
+        """It exited with 0 before anybody told it to end: many a program takes SIGTERM for a reason to exit so."""
+        told, finished = self.pod.told_at, self.end.finished_at
+        if self.code != 0 or (told is None and self.pod.reason):  # evicted for its own disk, nobody says when
+            return False
+        return told is None or (finished is not None and finished < told)
+
+    @property
+    def ran_s(self) -> float:
+        """For how long the kubelet says that it ran."""
+        started, finished = self.end.started_at, self.end.finished_at
+        return (finished - started).total_seconds() if started and finished else 0.0
 
     @property
     def disrupted(self) -> str:
@@ -226,7 +244,7 @@ _WORDS: Final[dict[RunnerOutcome, tuple[Verdict, str, str, Fault]]] = {
 def _completed(said: TerminationMessage) -> Outcome:
     value = _json(said.value) if said.has_value else None
     if value is None:
-        return _no_value()
+        return no_value()
     return Outcome(Verdict.COMPLETED, "completed", "completed", value_json=value)
 
 
@@ -237,8 +255,9 @@ def _json(value: Any) -> str | None:
         return None
 
 
-def _no_value() -> Outcome:
-    return _give_back("no-value", "it completed, but its value did not arrive and was too large for its last words")
+def no_value() -> Outcome:
+    """Judge an attempt that completed, but of which nobody knows what it returned."""
+    return _give_back("no-value", "it completed, but what it returned did not arrive")
 
 
 def _out_of_memory(evidence: _Evidence) -> Outcome | None:
@@ -261,7 +280,8 @@ def _over_disk(evidence: _Evidence) -> Outcome | None:
 
 def _permanent(evidence: _Evidence) -> Outcome | None:
     if evidence.permanent and not (evidence.killed and evidence.disrupted):
-        sentence = f"it exited with code {evidence.code}, which the job type lists as permanent"
+        why = _why(evidence) if evidence.settings.plain else ""
+        sentence = f"it exited with code {evidence.code}, which the job type lists as permanent{why}"
         return Outcome(Verdict.UNRECOVERABLE, "permanent", sentence, Fault.JOB)
     return None
 
@@ -290,9 +310,61 @@ def _never_ran(evidence: _Evidence) -> Outcome | None:
     if evidence.pod.terminated is not None:
         return None
     init = evidence.pod.init_terminated
+    if init is not None and evidence.pod.fetch_failed:
+        return _fetch_failed(init)
     if init is not None:
         return _give_back(START_FAILURE, f"an init container exited with code {init.exit_code}{_quoted(init.message)}")
     return _give_back(START_FAILURE, f"its pod failed: {safe(evidence.pod.reason or 'no reason given', 80)}")
+
+
+def _fetch_failed(init: Terminated) -> Outcome:
+    """The injected init container of a plain pod ended for a reason that is never the job's."""
+    said = TerminationMessage.from_text(init.message)
+    reason = safe(said.reason) if said is not None else ""
+    code, words, fault = _FETCH_EXITS.get(init.exit_code, (START_FAILURE, "", Fault.DISRUPTION))
+    return _give_back(code, reason or words or f"its payload was not fetched: exit code {init.exit_code}", fault)
+
+
+_FETCH_EXITS: Final[dict[int, tuple[str, str, Fault]]] = {
+    ExitCode.BAD_ASSIGNMENT: ("bad-assignment", "the injected container refused its environment", Fault.CONFIGURATION),
+    ExitCode.GIVE_BACK: ("outage", "Redis stayed away", Fault.OUTAGE),
+    ExitCode.SUPERSEDED: ("superseded", "the pod lost its fence before it started", Fault.DISRUPTION),
+}
+
+
+def _returned(evidence: _Evidence) -> Outcome | None:
+    """A plain job is done when its container says so by itself; what it returned, its sidecar says or has kept."""
+    if not evidence.finished_by_itself:
+        return None
+    said = evidence.said
+    if said is not None and said.outcome is RunnerOutcome.FAILED:
+        return _failed("bad-result", safe(said.reason))
+    if said is not None and said.outcome is RunnerOutcome.COMPLETED and said.has_value:
+        return _completed(said)
+    return Outcome(Verdict.COMPLETED, "completed", "completed")
+
+
+def _plain_overran(evidence: _Evidence) -> Outcome | None:
+    # The kubelet counts from when it took the pod: a slow image is not the job's doing.
+    if evidence.pod.reason == "DeadlineExceeded" and evidence.ran_s < evidence.settings.timeout_s:
+        return _give_back("slow-start", "its images took so long to come that its time was over too early")
+    if evidence.pod.reason == "DeadlineExceeded" or evidence.deadline:
+        return _failed("timeout", f"timed out after {evidence.settings.timeout_s:g} s")
+    return None
+
+
+def _plain_exited(evidence: _Evidence) -> Outcome:
+    """None of the user's exit codes is ours: 64, 75 or 143 without anybody's doing is a failure like any other."""
+    why = _why(evidence)
+    if evidence.code == ExitCode.OUT_OF_MEMORY:
+        return _failed("killed", f"it was killed (SIGKILL), not for its memory limit{why}")
+    return _failed("exit-code", f"it exited with code {evidence.code}{why}")
+
+
+def _why(evidence: _Evidence) -> str:
+    """Quote what it wrote last, to /dev/termination-log or else to its log."""
+    lines = [line.strip() for line in evidence.end.message.splitlines() if line.strip()]
+    return f": {safe(lines[-1], 200)}" if lines else ""
 
 
 def _bad_assignment(_: _Evidence) -> Outcome:
@@ -313,8 +385,13 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _exited,
 )  # fmt: skip
 
+_PLAIN_RULES: Final[tuple[_Rule, ...]] = (
+    _returned, _out_of_memory, _plain_overran, _over_disk, _permanent, _disrupted, _container_lost, _cannot_start,
+    _never_ran, _plain_exited,
+)  # fmt: skip
+
 _EXITS: Final[dict[int, Callable[[_Evidence], Outcome]]] = {
-    ExitCode.COMPLETED: lambda _: _no_value(),
+    ExitCode.COMPLETED: lambda _: no_value(),
     ExitCode.FAILED: lambda _: _failed("failed", "it failed and did not say why"),
     ExitCode.BAD_ASSIGNMENT: _bad_assignment,
     ExitCode.SOFTWARE: lambda _: _give_back("runner-broke", "the runner itself broke; its log says where"),

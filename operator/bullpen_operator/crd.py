@@ -15,6 +15,11 @@ from bullpen_operator.model import API_GROUP, KIND, JobQueueSpec
 
 PLURAL: Final = "jobqueues"
 
+_RUNNER: Final = (
+    "(has(t.runner) ? t.runner : has(self.defaults) && has(self.defaults.runner) ? self.defaults.runner : 'managed')"
+)
+"""CEL: the runner of job type *t*."""
+
 RULES: Final[Mapping[str, Mapping[str, str]]] = {
     "ValueFrom": {
         "expected exactly one of secretKeyRef and configMapKeyRef": (
@@ -24,6 +29,18 @@ RULES: Final[Mapping[str, Mapping[str, str]]] = {
     "EnvVar": {
         "expected exactly one of value and valueFrom": "has(self.value) != has(self.valueFrom)",
         "names that start with BULLPEN_ are the operator's own; choose another": "!self.name.startsWith('BULLPEN_')",
+    },
+    "JobQueueSpec": {
+        "a job type with runner: plain needs an image": (
+            f"self.jobTypes.all(t, {_RUNNER} != 'plain' || has(t.image)"
+            " || (has(self.defaults) && has(self.defaults.image)))"
+        ),
+        "a job type with runner: plain has no processor, settings or graph: only a managed runner reads them": (
+            f"self.jobTypes.all(t, {_RUNNER} != 'plain' || !(has(t.processor) || has(t.settings) || has(t.graph)))"
+        ),
+        "onUnreachable is for job types with runner: plain": (
+            f"self.jobTypes.all(t, {_RUNNER} == 'plain' || !has(t.onUnreachable))"
+        ),
     },
 }
 """By model: message -> CEL, for what its validators say in Python."""

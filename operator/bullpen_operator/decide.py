@@ -5,7 +5,7 @@ The same table serves the watch: an attempt that was heard to have ended is one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -16,6 +16,8 @@ from bullpen_protocol.bullmq import Location
 
 RENEWALS_PER_LOCK: Final = 4
 """A lock of L is renewed every L/4."""
+HELD_S: Final = 60.0
+"""A pod that still runs so long after its main container ended is held by a container of the user's own."""
 ASTRAY_RENEWALS: Final = 2
 """Renewals after which a runner must have noticed that its job is no longer its own."""
 
@@ -115,9 +117,33 @@ def _bound(attempt: Attempt, location: Location, seen: KubeJobSeen | None, momen
     pod = seen.pod(uid) if seen is not None else None
     if seen is not None and pod is not None and pod.ended:
         return _ended(classify(seen, uid, moment.now))
+    if seen is not None and pod is not None and attempt.settings.plain and _reachable(pod):
+        action = _held(pod, moment) if pod.started else _starting(attempt, location, seen, moment)
+        if action is not None:
+            return action
     if pod is not None and _reachable(pod) and (location.lock is not None or _runs(pod)):
         return OK if location.lock is not None else Action(Do.HOLD)
     return _unreachable(attempt, location, seen, moment)
+
+
+def _starting(attempt: Attempt, location: Location, seen: KubeJobSeen, moment: Moment) -> Action:
+    """A plain pod binds before its main container starts: that may still fail, or take too long."""
+    outcome = classify(seen, bound_uid(attempt.token, location), moment.now)
+    age_s = (moment.now - seen.created_at).total_seconds()
+    # Unconfirmed: it might start at this very moment, so the next one comes when this one is surely gone.
+    if outcome.verdict is Verdict.GIVE_BACK:
+        return Action(Do.SETTLE, "start-failure", replace(outcome, confirmed=False), delete=True)
+    if age_s >= attempt.settings.start_timeout_s:
+        return Action(Do.SETTLE, "start-timeout", replace(timed_out(outcome), confirmed=False), delete=True)
+    return OK if location.lock is not None else Action(Do.HOLD)
+
+
+def _held(pod: PodSeen, moment: Moment) -> Action | None:
+    """Its main container ended, but not its pod: the sidecar is told to speak only when every other container ended."""
+    finished = pod.terminated.finished_at if pod.terminated is not None else None
+    if finished is None or (moment.now - finished).total_seconds() < HELD_S:
+        return None
+    return Action(Do.DELETE, "held")
 
 
 def _ended(outcome: Outcome) -> Action:
@@ -126,7 +152,8 @@ def _ended(outcome: Outcome) -> Action:
 
 def _unreachable(attempt: Attempt, location: Location, seen: KubeJobSeen | None, moment: Moment) -> Action:
     uid = bound_uid(attempt.token, location)
-    if location.lock is None and moment.lock_absent_s >= attempt.settings.graph_timeout_s:
+    lapsed = location.lock is None and moment.lock_absent_s >= attempt.settings.graph_timeout_s
+    if lapsed and not (attempt.settings.wait_for_unreachable and _may_run(seen, uid)):
         return Action(Do.SETTLE, "lost", lost(seen, uid), delete=seen is not None)
     if seen is not None and seen.pods and seen.pod(uid) is None and not seen.deleting:
         return Action(Do.DELETE, "another-pod")
@@ -134,6 +161,12 @@ def _unreachable(attempt: Attempt, location: Location, seen: KubeJobSeen | None,
     if pod is not None and location.lock is not None and pod.deleting and pod.node_ready is not False:
         return OK  # ending as it was told to, and still renewing
     return Action(Do.NOTHING, "unreachable")
+
+
+def _may_run(seen: KubeJobSeen | None, uid: str) -> bool:
+    """Whether the main container of a pod may run on where nobody sees it; no fence keeps it from its side effects."""
+    pod = seen.pod(uid) if seen is not None else None
+    return not (pod is None or pod.terminated is not None or pod.node_gone or pod.disrupted_by_pod_gc)
 
 
 def _reachable(pod: PodSeen) -> bool:

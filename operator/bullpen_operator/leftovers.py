@@ -15,6 +15,7 @@ from bullpen_operator.podrules import RUNNER
 from bullpen_operator.seen import Attempt
 from bullpen_operator.seen_from import kube_job_seen
 from bullpen_protocol.assignment import VARIABLES
+from bullpen_protocol.plain import WATCH
 
 Json = Mapping[str, Any]
 _Identity = tuple[str, str, str]
@@ -82,8 +83,9 @@ def _leftover(attempts: Sequence[Attempt], secret: str) -> Leftover:
 
 def _redis_secret(kube_job: Json) -> str:
     """Read the name of the Secret that the pod gets Redis' URL from."""
-    containers = kube_job["spec"]["template"]["spec"]["containers"]
-    runner: Json = next((one for one in containers if one.get("name") == RUNNER), {})
+    spec = kube_job["spec"]["template"]["spec"]
+    containers = [*(spec.get("initContainers") or ()), *spec["containers"]]
+    runner: Json = next((one for one in containers if one.get("name") in (RUNNER, WATCH)), {})
     for variable in runner.get("env") or ():
         if variable.get("name") == VARIABLES["redis_url"]:
             return str(variable["valueFrom"]["secretKeyRef"]["name"])

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from bullpen_operator import naming
+from bullpen_operator import naming, plainpod
 from bullpen_operator.model import EnvVar, JobType
 from bullpen_operator.patching import PatchError, merge
 from bullpen_operator.podrules import RUNNER, check
 from bullpen_operator.ports import ConfigurationFaultError
 from bullpen_operator.seen import Attempt, AttemptSettings
+from bullpen_protocol import plain
 from bullpen_protocol.assignment import VARIABLES, Assignment, ExitCode
 
 TTL_S: Final = 2 * 3600
@@ -21,6 +22,8 @@ TTL_S: Final = 2 * 3600
 DEADLINE_GRACE_S: Final = 120
 """By how much Kubernetes' own deadline comes after ours: the runner's timer speaks first and knows more."""
 SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
+"""Annotation: the container that `kubectl logs` shows."""
 SCRATCH: Final = "/tmp"  # noqa: S108 - an emptyDir of the pod's own
 
 
@@ -63,7 +66,7 @@ def kube_job(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[
             "parallelism": 1,
             # A second pod (the node is lost, the KubeJob was suspended) only after the first has really ended.
             "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": _verdict_rules()},
+            "podFailurePolicy": {"rules": _plain_verdict_rules() if settings.plain else _verdict_rules()},
             "activeDeadlineSeconds": math.ceil(settings.timeout_s + settings.start_timeout_s + DEADLINE_GRACE_S),
             "ttlSecondsAfterFinished": TTL_S,
             "template": _template(attempt, job_type, placement, labels),
@@ -114,9 +117,19 @@ def _verdict_rules() -> list[dict[str, Any]]:
     ]
 
 
-def _exit_codes(operator: str, *codes: ExitCode) -> dict[str, Any]:
+def _plain_verdict_rules() -> list[dict[str, Any]]:
+    """As above; of the user's own exit codes none is ours."""
+    return [
+        {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        _exit_codes("NotIn", ExitCode.COMPLETED, container=plain.FETCH),
+        _exit_codes("In", ExitCode.OUT_OF_MEMORY, container=plain.MAIN),
+        _exit_codes("NotIn", ExitCode.COMPLETED, container=plain.MAIN),
+    ]
+
+
+def _exit_codes(operator: str, *codes: ExitCode, container: str = RUNNER) -> dict[str, Any]:
     values = sorted(int(code) for code in codes)
-    return {"action": "FailJob", "onExitCodes": {"containerName": RUNNER, "operator": operator, "values": values}}
+    return {"action": "FailJob", "onExitCodes": {"containerName": container, "operator": operator, "values": values}}
 
 
 def _template(attempt: Attempt, job_type: JobType, placement: Placement, labels: dict[str, str]) -> dict[str, Any]:
@@ -127,10 +140,11 @@ def _template(attempt: Attempt, job_type: JobType, placement: Placement, labels:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [_container(attempt, job_type, placement)],
-            "volumes": [{"name": "scratch", "emptyDir": {}}],
+            **_parts(attempt, job_type, placement),
         },
     }
+    if attempt.settings.plain:
+        base["metadata"]["annotations"][DEFAULT_CONTAINER] = plain.MAIN
     if placement.image_pull_secrets:
         base["spec"]["imagePullSecrets"] = [{"name": name} for name in placement.image_pull_secrets]
     try:
@@ -144,6 +158,26 @@ def _template(attempt: Attempt, job_type: JobType, placement: Placement, labels:
     own = {naming.ANNOTATION_ATTEMPT: attempt_to_text(attempt)}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **own}
     return template
+
+
+def _parts(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[str, Any]:
+    if attempt.settings.plain:
+        ours = _assigned(attempt, job_type, placement)
+        return plainpod.parts(attempt, job_type, _injected_image(job_type, placement), ours)
+    return {
+        "containers": [_container(attempt, job_type, placement)],
+        "volumes": [{"name": "scratch", "emptyDir": {}}],
+    }
+
+
+def _injected_image(job_type: JobType, placement: Placement) -> dict[str, Any]:
+    if not placement.default_image:
+        raise ConfigurationFaultError(
+            f"job type {job_type.name!r} has runner: plain, which needs the runner's image too; "
+            "set runner.image in the chart"
+        )
+    policy = {"imagePullPolicy": placement.image_pull_policy} if placement.image_pull_policy else {}
+    return {"image": placement.default_image, **policy}
 
 
 def _container(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[str, Any]:
@@ -170,7 +204,12 @@ def _container(attempt: Attempt, job_type: JobType, placement: Placement) -> dic
 
 
 def _environment(attempt: Attempt, job_type: JobType, placement: Placement) -> list[dict[str, Any]]:
-    plain = Assignment(
+    ours = _assigned(attempt, job_type, placement)
+    return [*ours, {"name": "HOME", "value": SCRATCH}, *map(_variable, job_type.env)]
+
+
+def _assigned(attempt: Attempt, job_type: JobType, placement: Placement) -> list[dict[str, Any]]:
+    literals = Assignment(
         redis_url="",
         pod_uid="",
         prefix=attempt.prefix,
@@ -188,14 +227,10 @@ def _environment(attempt: Attempt, job_type: JobType, placement: Placement) -> l
     own = {variable.name for variable in job_type.env}
     plain |= {name: value for name, value in placement.handed_on.items() if name not in own}
     referenced = _references(job_type, placement)
-    values = [{"name": name, "value": _literal(value)} for name, value in plain.items() if name not in referenced]
-    sources = [{"name": name, "valueFrom": source} for name, source in referenced.items()]
-    return [*values, *sources, {"name": "HOME", "value": SCRATCH}, *map(_variable, job_type.env)]
-
-
-def _literal(value: str) -> str:
-    # Kubernetes expands $(NAME) in values of variables; a doubled $ is a plain one.
-    return value.replace("$", "$$")
+    values = [
+        {"name": name, "value": plainpod.literal(value)} for name, value in literals.items() if name not in referenced
+    ]
+    return [*values, *({"name": name, "valueFrom": source} for name, source in referenced.items())]
 
 
 def _references(job_type: JobType, placement: Placement) -> dict[str, Any]:

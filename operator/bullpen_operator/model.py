@@ -155,6 +155,8 @@ class _JobSettings(_Model):
     """What a job type and the defaults of all job types have in common."""
 
     image: NonEmpty | None = None
+    runner: Literal["managed", "plain"] = "managed"
+    """`managed`: the image holds Bullpen's runner. `plain`: any image; payload, progress and result are files."""
     processor: NonEmpty | None = None
     """Name of the entry point; the job type's own name when it is left out."""
     settings: dict[str, Any] = {}
@@ -162,12 +164,19 @@ class _JobSettings(_Model):
     resources: Resources = Resources()
     timeout: Duration = timedelta(hours=1)
     start_timeout: Duration = timedelta(minutes=10)
+    on_unreachable: Literal["wait", "giveBack"] = "wait"
+    """Of plain jobs whose node is silent: nothing of theirs is fenced, so they run again when the pod or node is gone;
+    `giveBack`: as soon as the lock ran out, as managed jobs do."""
     permanent_exit_codes: Annotated[tuple[Annotated[int, Field(ge=1, le=255)], ...], Field(max_length=50)] = ()
     give_back: GiveBack = GiveBack()
     pod_template: dict[str, Any] = {}
     """Strategic merge patch of the pod template."""
     env: Annotated[tuple[EnvVar, ...], Field(max_length=200)] = ()
     graph: Graph | None = None
+
+
+_MANAGED_ONLY: Final = ("processor", "settings", "graph")
+"""What plain jobs do not inherit: `defaults` may say it for the managed ones beside them."""
 
 
 class Defaults(_JobSettings):
@@ -193,7 +202,19 @@ class JobType(_JobSettings):
             graph=self.graph.secret_ref.name if self.graph is not None else "",
             memory_limit_bytes=None if limits.memory is None else int(quantity(limits.memory)),
             cpu_limit=None if limits.cpu is None else quantity(limits.cpu),
+            plain=self.runner == "plain",
+            wait_for_unreachable=self.runner == "plain" and self.on_unreachable == "wait",
         )
+
+    def complaint(self, own: JobType) -> str:
+        """Say what does not fit its runner; *own* is the job type without the defaults. Empty: all does."""
+        said = own.model_fields_set
+        if self.runner == "managed":
+            return "sets onUnreachable, which is for runner: plain; remove it" if "on_unreachable" in said else ""
+        if self.image is None:
+            return "has runner: plain and no image; name the image that does the job"
+        misplaced = next((name for name in _MANAGED_ONLY if name in said), "")
+        return misplaced and f"has runner: plain and {misplaced}, which only a managed runner reads; remove it"
 
 
 def _milliseconds(duration: timedelta) -> int:
@@ -230,6 +251,14 @@ class JobQueueSpec(_Model):
         """What the attempts are told under."""
         return self.log_namespace or self.queue
 
+    @model_validator(mode="after")
+    def _fitting_runners(self) -> Self:
+        for own in self.job_types:
+            complaint = self._with_defaults(own).complaint(own)
+            if complaint:
+                raise ValueError(f"job type {own.name!r} {complaint}")
+        return self
+
     def job_type(self, name: str) -> JobType | None:
         """Return the job type that serves jobs of this name, with the defaults filled in; None: no one does."""
         by_name = {job_type.name: job_type for job_type in self.job_types}
@@ -244,6 +273,8 @@ class JobQueueSpec(_Model):
     def _with_defaults(self, job_type: JobType) -> JobType:
         inherited = {name: getattr(self.defaults, name) for name in self.defaults.model_fields_set}
         own = {name: getattr(job_type, name) for name in job_type.model_fields_set}
+        if own.get("runner", inherited.get("runner")) == "plain":
+            inherited = {name: value for name, value in inherited.items() if name not in _MANAGED_ONLY}
         return JobType.model_construct(**{**inherited, **own})
 
 

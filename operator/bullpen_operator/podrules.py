@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from bullpen_operator.plainpod import MOUNT, VOLUME
 from bullpen_operator.ports import ConfigurationFaultError
+from bullpen_protocol import plain
 
 RUNNER: Final = "runner"
-"""Name of the main container: a podTemplate patches it by this name."""
+"""Name of the main container of a managed job (of a plain one: `main`): a podTemplate patches it by this name."""
 
 _OURS: Final = "BULLPEN_"
 _HOST_NAMESPACES: Final = ("hostNetwork", "hostPID", "hostIPC")
@@ -35,6 +37,9 @@ def _complaints(spec: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[st
     yield from _host(spec)
     yield from _account(spec)
     yield from _protocol(spec, base)
+    yield from _reserved(spec, base)
+    if base["containers"][0]["name"] == plain.MAIN:
+        yield from _plain(spec, base)
     for container in _containers(spec):
         yield from _container(container)
 
@@ -61,12 +66,35 @@ def _account(spec: Mapping[str, Any]) -> Iterator[str]:
 def _protocol(spec: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
     if spec.get("restartPolicy") != "Never":
         yield "changes restartPolicy; BullMQ alone retries: remove it"
-    runner = next((c for c in spec.get("containers") or () if c.get("name") == RUNNER), None)
-    if runner is None:
-        yield f"removes the container {RUNNER!r}, which runs the job: patch it by that name instead"
+    name = base["containers"][0]["name"]
+    main = next((c for c in spec.get("containers") or () if c.get("name") == name), None)
+    if main is None:
+        yield f"removes the container {name!r}, which runs the job: patch it by that name instead"
         return
-    if _own_variables(runner) != _own_variables(base["containers"][0]):
+    if _own_variables(main) != _own_variables(base["containers"][0]):
         yield f"sets a variable whose name starts with {_OURS}; these are the operator's own: choose another name"
+
+
+def _reserved(spec: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
+    """The injected containers hold Redis' credentials and an attempt's fence: they stay as they are, and alone."""
+    ours = {container["name"]: container for container in base.get("initContainers") or ()}
+    names = [container.get("name") for container in _containers(spec)]
+    for container in _containers(spec):
+        name = str(container.get("name"))
+        if name.startswith(plain.RESERVED_PREFIX) and container != ours.get(name):
+            yield f"adds or changes the container {name!r}; such names are the operator's own: choose another"
+    if gone := next((name for name in ours if name not in names), None):
+        yield f"removes the container {gone!r}, which is the operator's own"
+
+
+def _plain(spec: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
+    if spec.get("shareProcessNamespace"):
+        yield "sets shareProcessNamespace; the job could read the credentials of its neighbours: remove it"
+    if spec.get("activeDeadlineSeconds") != base["activeDeadlineSeconds"]:
+        yield "changes activeDeadlineSeconds; set the job type's timeout instead"
+    main = next(c for c in spec["containers"] if c.get("name") == plain.MAIN)
+    if VOLUME not in spec["volumes"] or MOUNT not in main["volumeMounts"]:
+        yield f"changes the volume {VOLUME['name']!r}, in which payload and result are: remove that"
 
 
 def _container(container: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from bullpen_operator import naming
 from bullpen_operator.backends import Backends, Fault
+from bullpen_operator.cluster_version import ClusterVersion
 from bullpen_operator.engine import Served
 from bullpen_operator.kube import KubeApi, KubeError, batch, jobqueues
 from bullpen_operator.kube_launcher import KubeLauncher, Nodes
@@ -79,6 +80,7 @@ class Roster:
         self._mirrors = mirrors
         self._backends = Backends(api, connect)
         self._nodes = Nodes(api)
+        self._version = ClusterVersion(api)
         self._launchers: dict[Key, KubeLauncher] = {}
         self._uids: dict[str, str] = {}
         self._searched: set[str] = set()
@@ -165,6 +167,9 @@ class Roster:
             spec = JobQueueSpec.model_validate(body)
         except ValidationError as error:
             self._refuse(entry, generation, Fault("InvalidSpec", sentence_of(error)))
+            return
+        if too_old := await self._version.complaint(spec):
+            self._refuse(entry, generation, Fault("KubernetesTooOld", too_old))
             return
         place = await self._backends.redis(entry.namespace, spec)
         if isinstance(place, Fault):

@@ -27,6 +27,9 @@ class Terminated:
     message: str = ""
     """The termination message, untrusted."""
     signal: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    """The kubelet's times, in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +76,23 @@ class PodSeen:
     memory_peak_bytes: int | None = None
     cpu_seconds: float | None = None
     """What it used, where the launcher measures that: locally."""
+    fetch_failed: bool = False
+    """It is the injected one of a plain pod."""
+    words_due: bool = False
+    """Of a plain pod: its sidecar may still say what the main container returned."""
+    returned: str = ""
+    """Of a plain pod: the sidecar's termination message, what the main container returned."""
+    told_at: datetime | None = None
+    """When it was first told to end: by a deletion, a disruption, its deadline."""
 
     @property
     def ended(self) -> bool:
-        """The kubelet said that the main container terminated, or that it never will start (phase Failed)."""
+        """The kubelet said that the main container terminated, or that it never will start (phase Failed).
+
+        A plain pod's sidecar speaks after that; what it says belongs to the end.
+        """
         if self.terminated is not None:
-            return True
+            return not self.words_due
         return self.phase is PodPhase.FAILED and not self.started and not self.disrupted_by_pod_gc
 
     @property
@@ -112,6 +126,10 @@ class AttemptSettings:
     memory_limit_bytes: int | None = None
     cpu_limit: float | None = None
     """Cores."""
+    plain: bool = False
+    """Its main container is the user's own: the operator settles by its exit code and by what the sidecar says."""
+    wait_for_unreachable: bool = False
+    """It is given back only when its pod, or the pod's node, is confirmed gone."""
 
 
 @dataclass(frozen=True, slots=True)

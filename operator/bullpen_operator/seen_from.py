@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bullpen_operator import naming
 from bullpen_operator.manifest import attempt_from_text
 from bullpen_operator.podrules import RUNNER
 from bullpen_operator.seen import Condition, KubeJobSeen, PodPhase, PodSeen, Terminated, Waiting
+from bullpen_protocol import plain
 
 TEXT_LIMIT: Final = 4096
 """Characters kept of any text of the cluster's: the longest is a termination message."""
@@ -21,6 +22,9 @@ _NEVER_STARTED: Final = frozenset({"StartError", "ContainerCannotRun"})
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _DULL_WAITS: Final = frozenset({"PodInitializing", "ContainerCreating"})
 """Waits that say no more than that something else comes first."""
+
+_ANOTHER_CONTAINER: Final = "ContainersNotReady"
+"""Reason that the kubelet gives for a pod of which another container is not ready; the node controller gives none."""
 
 Json = Mapping[str, Any]
 
@@ -95,8 +99,11 @@ def pod_seen(pod: Json) -> PodSeen:
     """Translate a pod's own words; what its node is doing is for `with_node` to add."""
     metadata, spec, status = pod.get("metadata") or {}, pod.get("spec") or {}, pod.get("status") or {}
     conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
-    runner: Json = next((c for c in status.get("containerStatuses") or () if c.get("name") == RUNNER), {})
-    terminated = _terminated(runner)
+    is_plain = any(c.get("name") == plain.WATCH for c in spec.get("initContainers") or ())
+    runner = _status_of(status.get("containerStatuses"), plain.MAIN if is_plain else RUNNER)
+    sidecar = _status_of(status.get("initContainerStatuses"), plain.WATCH)
+    terminated, init_terminated = _terminated(runner), _init_terminated(spec, status)
+    said = _terminated(sidecar)
     node = spec.get("nodeName") or ""
     return PodSeen(
         uid=metadata.get("uid") or "",
@@ -112,12 +119,40 @@ def pod_seen(pod: Json) -> PodSeen:
         waiting=_waiting(runner, status),
         started=_started(runner, terminated),
         terminated=terminated,
-        init_terminated=_init_terminated(spec, status),
+        init_terminated=None if init_terminated is None else init_terminated[1],
+        fetch_failed=init_terminated is not None and init_terminated[0] == plain.FETCH,
+        words_due=is_plain and said is None and _may_speak(sidecar, status),
+        returned=said.message if said is not None else "",
+        told_at=_told_at(metadata, spec, status, conditions) if is_plain else None,
         image=_image(spec),
         image_digest=_digest(runner.get("imageID")),
         started_at=_moment(runner, "startedAt"),
         finished_at=_moment(runner, "finishedAt"),
     )
+
+
+def _status_of(statuses: Any, name: str) -> Json:
+    return next((container for container in statuses or () if container.get("name") == name), {})
+
+
+def _may_speak(sidecar: Json, status: Json) -> bool:
+    """Whether a sidecar will still say something: the kubelet calls an evicted pod Failed while its containers end."""
+    return "running" in (sidecar.get("state") or {}) or status.get("phase") not in ("Succeeded", "Failed")
+
+
+def _told_at(metadata: Json, spec: Json, status: Json, conditions: Mapping[Any, Json]) -> datetime | None:
+    """Find out when a pod was first told to end: a program may take that for a reason to exit with 0."""
+    moments = []
+    if metadata.get("deletionTimestamp"):  # the time at which its grace will be over
+        grace_s = int(metadata.get("deletionGracePeriodSeconds") or 0)
+        moments.append(_time(metadata["deletionTimestamp"]) - timedelta(seconds=grace_s))
+    disruption = conditions.get("DisruptionTarget") or {}
+    if disruption.get("status") == "True":
+        moments.append(_time(disruption.get("lastTransitionTime")))
+    if status.get("reason") == "DeadlineExceeded":
+        allowed_s = int(spec.get("activeDeadlineSeconds") or 0)
+        moments.append(_time(status.get("startTime")) + timedelta(seconds=allowed_s))
+    return min(moments, default=None)
 
 
 def with_node(pod: PodSeen, node: NodeSeen | None) -> PodSeen:
@@ -142,7 +177,7 @@ def _node_ready(runner: Json, conditions: Mapping[Any, Json]) -> bool | None:
     so for a pod without readiness gates.
     """
     ready = conditions.get("Ready")
-    if ready is None or not runner.get("ready"):
+    if ready is None or not runner.get("ready") or ready.get("reason") == _ANOTHER_CONTAINER:
         return None
     return ready.get("status") == "True"
 
@@ -187,7 +222,8 @@ def _terminated(container: Json) -> Terminated | None:
     if end is None:
         return None
     code, signal = int(end.get("exitCode") or 0), int(end.get("signal") or 0)
-    return Terminated(code, _text(end.get("reason")), _text(end.get("message")), signal)
+    started, finished = (_time(end[name]) if end.get(name) else None for name in ("startedAt", "finishedAt"))
+    return Terminated(code, _text(end.get("reason")), _text(end.get("message")), signal, started, finished)
 
 
 def _started(runner: Json, terminated: Terminated | None) -> bool:
@@ -196,13 +232,13 @@ def _started(runner: Json, terminated: Terminated | None) -> bool:
     return terminated is not None and terminated.reason not in _NEVER_STARTED
 
 
-def _init_terminated(spec: Json, status: Json) -> Terminated | None:
+def _init_terminated(spec: Json, status: Json) -> tuple[str, Terminated] | None:
     # Native sidecars (restartPolicy Always) end with any code when the pod ends: that says nothing of the attempt.
     sidecars = {c.get("name") for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"}
     for container in status.get("initContainerStatuses") or ():
         end = _terminated(container)
         if end is not None and end.exit_code != 0 and container.get("name") not in sidecars:
-            return end
+            return str(container.get("name")), end
     return None
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bullpen_operator.classify import GIVEN_UP, STORE_AWAY, Fault, Outcome, Verdict
+from bullpen_operator.classify import GIVEN_UP, STORE_AWAY, Fault, Outcome, Verdict, no_value
 from bullpen_operator.events import EventKind
 from bullpen_operator.outbox import Outbox
 from bullpen_operator.seen import Attempt, KubeJobSeen
@@ -74,6 +74,14 @@ def capped(outcome: Outcome, given_back: GiveBacks, attempt: Attempt) -> Outcome
     return Outcome(Verdict.UNRECOVERABLE, GIVEN_UP, sentence, outcome.fault, confirmed=outcome.confirmed)
 
 
+def with_value(outcome: Outcome, job: Job, fence: str) -> Outcome:
+    """Complete a completion with what the sidecar of a plain pod kept in the job; nothing kept: it runs again."""
+    if outcome.verdict is not Verdict.COMPLETED or outcome.value_json is not None:
+        return outcome
+    kept = job.kept(fence)
+    return no_value() if kept is None else replace(outcome, value_json=kept)
+
+
 def delay_ms(outcome: Outcome, given_back: GiveBacks, attempt: Attempt) -> int:
     """Time until a job that is given back may run again; it doubles with each give-back.
 
@@ -115,7 +123,7 @@ class Settle:
         if job is None or job.pb != fence:
             return False
         case = _Case(attempt, job, fence, GiveBacks.of(job))
-        final = capped(outcome, case.given_back, attempt)
+        final = capped(with_value(outcome, job, fence), case.given_back, attempt)
         try:
             await self._finish(case, final)
         except QueueError as error:

@@ -38,6 +38,8 @@ class Watch:
 
     def _follow(self, slot: Slot, seen: KubeJobSeen, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.RUNNING:
+            if seen.attempt.settings.plain:
+                self._lane.breaker_changed(self._lane.breaker.proved(seen.attempt.token))
             if slot.stage is not Stage.RUNNING:
                 self._lane.tell(EventKind.STARTED, seen.attempt, kube_job=seen.name)
             slot.stage, slot.waiting, slot.sentence = Stage.RUNNING, "", ""

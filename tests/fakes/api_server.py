@@ -26,6 +26,7 @@ class FakeApiServer:
         self.bodies: list[Json] = []
         self.fail_next: list[web.Response | None] = []
         self.silent = False
+        self.version = {"major": "1", "minor": "34"}
         self.page = 500
         self.delete_job: Callable[[str], Awaitable[None]] | None = None
         """What deleting a KubeJob does, if something of a job controller is wanted."""
@@ -96,6 +97,8 @@ class FakeApiServer:
         trouble = self.fail_next.pop(0) if self.fail_next else None
         if trouble is not None:
             return trouble
+        if request.path == "/version":
+            return web.json_response(self.version)
         match = _COLLECTION.fullmatch(request.path)
         assert match is not None, request.path
         collection, name = match[1], match[2]

@@ -103,7 +103,7 @@ def _read(path: Path, document: Document, environ: Mapping[str, str]) -> JobQueu
         jobqueue = JobQueue.model_validate_json(json.dumps(document.value), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise ManifestError([_sentence(path, document, one) for one in _own(error.errors())]) from error
-    problems = [*_pod_template_problems(path, document, jobqueue), *_unset(path, document, jobqueue, environ)]
+    problems = [*_job_type_problems(path, document, jobqueue), *_unset(path, document, jobqueue, environ)]
     if problems:
         raise ManifestError(problems)
     return jobqueue
@@ -186,17 +186,28 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(inner)
 
 
-def _pod_template_problems(path: Path, document: Document, jobqueue: JobQueue) -> Iterator[str]:
+def _job_type_problems(path: Path, document: Document, jobqueue: JobQueue) -> Iterator[str]:
     """Render each job type as the operator in a cluster would: what it refuses there is refused here."""
     placement = Placement("local", jobqueue.metadata.name, "local", "local", default_image="local")
     for index, job_type in enumerate(jobqueue.spec.job_types):
         attempt = Attempt("local", jobqueue.spec.prefix, jobqueue.spec.queue, "1", job_type.name, "token")
+        whole = jobqueue.spec.job_type(job_type.name) or job_type
+        if whole.runner == "plain":
+            yield _plain(path, document, index, job_type.name)
+            continue
         try:
-            kube_job(attempt, jobqueue.spec.job_type(job_type.name) or job_type, placement)
+            kube_job(attempt, whole, placement)
         except ConfigurationFaultError as error:
             own: tuple[str | int, ...] = ("spec", "jobTypes", index, "podTemplate")
             where = own if own in document.lines else ("spec", "defaults", "podTemplate")
             yield f"{path}:{document.line_of(where)}: {_dotted(where)}: {error}"
+
+
+def _plain(path: Path, document: Document, index: int, name: str) -> str:
+    own: tuple[str | int, ...] = ("spec", "jobTypes", index, "runner")
+    where = own if own in document.lines else ("spec", "defaults", "runner")
+    sentence = f"job type {name!r} has runner: plain, which needs a cluster: its image can't be run here"
+    return f"{path}:{document.line_of(where)}: {_dotted(where)}: {sentence}"
 
 
 def _unset(path: Path, document: Document, jobqueue: JobQueue, environ: Mapping[str, str]) -> Iterator[str]:

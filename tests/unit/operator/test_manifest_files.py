@@ -135,6 +135,12 @@ def bomb() -> str:
             id="pod-template-no-mapping",
         ),
         pytest.param(
+            changed("      timeout: 5m\n", "      runner: plain\n      image: debian\n"),
+            "a.yaml:10: spec.jobTypes[0].runner: job type 'resize' has runner: plain, "
+            "which needs a cluster: its image can't be run here",
+            id="plain",
+        ),
+        pytest.param(
             changed("      timeout: 5m\n", "      podTemplate: {spec: {hostNetwork: true}}\n"),
             "a.yaml:10: spec.jobTypes[0].podTemplate: job type 'resize': podTemplate sets hostNetwork; "
             "pods of jobs never share the host's namespaces: remove it",

@@ -269,3 +269,36 @@ async def test_a_graph_secret_that_may_not_be_read_is_said_with_the_value_to_set
     assert notice is not None
     assert notice.reason == "SecretForbidden"
     assert notice.sentence.endswith("Secret 'graph' may not be read; name it in the chart's graphSecrets")
+
+
+PLAIN = {"name": "t", "runner": "plain", "image": "i"}
+
+
+@pytest.mark.parametrize(
+    ("minor", "served"),
+    [
+        pytest.param("28", False, id="too-old"),
+        pytest.param("28+", False, id="too-old-as-some-vendors-write-it"),
+        pytest.param("29", True, id="just-new-enough"),
+        pytest.param("34+", True, id="new"),
+        pytest.param("", True, id="it-does-not-say"),
+    ],
+)
+async def test_a_plain_job_type_needs_native_sidecars(rig: Rig, minor: str, served: bool) -> None:
+    rig.server.version = {"major": "1", "minor": minor}
+    await rig.roster.seen(jobqueue(jobTypes=[PLAIN]))
+    sentence = "job type 't' has runner: plain, which needs Kubernetes 1.29 (native sidecars); this cluster has 1.28"
+    assert rig.fault == (None if served else ("KubernetesTooOld", sentence))
+    assert ("ns/jq" in rig.engine.served) is served
+
+
+async def test_the_version_is_asked_once_and_only_for_plain_job_types(rig: Rig) -> None:
+    await rig.roster.seen(jobqueue())
+    assert asked_version(rig) == 0
+    for generation in (2, 3):
+        await rig.roster.seen(jobqueue(generation=generation, jobTypes=[PLAIN]))
+    assert asked_version(rig) == 1
+
+
+def asked_version(rig: Rig) -> int:
+    return [path for _, path, _ in rig.server.requests].count("/version")

@@ -41,6 +41,39 @@ async def test_a_value_completes_the_job() -> None:
     assert desk.events(job.id) == ["added", "waiting", "active", "completed"]
 
 
+UNSAID = replace(COMPLETED, value_json=None)
+"""Of a plain job: its sidecar did not say what was returned."""
+
+
+async def test_a_value_that_was_kept_under_the_fence_completes_the_job_and_is_not_kept_twice() -> None:
+    desk = Desk()
+    job, kube_job, _ = await desk.bound()
+    fence = fence_of(kube_job)
+    await desk.queue.hold(job.id, kube_job.attempt.token, fence, 40_000, '{"large":1}')
+    assert await settled(desk, kube_job, UNSAID)
+    assert desk.hash(job.id)["returnvalue"] == '{"large":1}'
+    assert desk.hash(job.id)["bullpen.value"] == ""
+    assert await desk.state(job.id) == "completed"
+
+
+async def test_a_completion_without_any_value_runs_again() -> None:
+    desk = Desk()
+    job, kube_job, _ = await desk.bound()
+    assert await settled(desk, kube_job, UNSAID)
+    assert await desk.state(job.id) == "delayed"
+    (told,) = desk.told(EventKind.GIVEN_BACK)
+    assert (told.code, told.sentence) == ("no-value", "it completed, but what it returned did not arrive")
+
+
+async def test_a_value_that_another_attempt_kept_is_nobody_else_s() -> None:
+    desk = Desk()
+    job, kube_job, _ = await desk.bound()
+    desk.hash(job.id)["bullpen.value"] = "bullpen/inst/0000#another\n1"
+    assert await settled(desk, kube_job, UNSAID)
+    assert await desk.state(job.id) == "delayed"
+    assert desk.hash(job.id)["bullpen.value"] == ""
+
+
 async def test_a_counted_failure_is_retried_as_the_producer_asked_and_then_fails() -> None:
     desk = Desk()
     job, kube_job, _ = await desk.bound(attempts=2)
