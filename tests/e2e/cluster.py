@@ -166,7 +166,14 @@ def _build(clock: Clock) -> Sequence[str]:
         demo = build("demo", *base, str(ROOT / "examples" / "bullpen-demo-processors"))
         graph = build("graph", *base, "-f", str(images / "graph" / "Dockerfile"), root)
         operator = build("operator", "-f", str(ROOT / "Dockerfile.operator"), root)
-        return runner, demo, graph, operator, redis.result()
+        return runner, demo, graph, operator, redis.result(), _pulled("debian:bookworm-slim")
+
+
+def _pulled(image: str) -> str:
+    """Have an image of somebody else's on this machine: that of examples/plain."""
+    if not run("docker", "image", "ls", "-q", image).strip():
+        run("docker", "pull", "-q", image, timeout_s=300)
+    return image
 
 
 def _install(cluster: Cluster) -> None:

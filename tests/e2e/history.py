@@ -74,7 +74,8 @@ class PodHistory:
 
 def _life(pod: dict[str, Any]) -> PodLife:
     metadata, status = pod["metadata"], pod.get("status", {})
-    [container] = status.get("containerStatuses") or [{}]
+    mains = [one for one in status.get("containerStatuses") or () if one["name"] in ("runner", "main")]
+    container = mains[0] if mains else {}
     state = container.get("state", {})
     ended = state.get("terminated", {})
     marks = [c for c in status.get("conditions", ()) if c["type"] == "DisruptionTarget" and c["status"] == "True"]

@@ -6,15 +6,17 @@ import json
 from typing import Any, Final
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from bullpen_operator.leftovers import leftovers
 from bullpen_operator.manifest import Placement, attempt_from_text, kube_job
-from bullpen_operator.model import JobQueueSpec, JobType
+from bullpen_operator.model import JobQueue, JobQueueSpec, JobType
 from bullpen_operator.naming import ANNOTATION_ATTEMPT
 from bullpen_operator.ports import ConfigurationFaultError
 from bullpen_operator.seen import Attempt
 from bullpen_protocol.assignment import Assignment
+from support import ROOT
 
 PLACEMENT: Final = Placement(
     "ns", "words", "0123456789abcdef", "redis-secret", default_image="runner:1", image_pull_policy="Never"
@@ -180,6 +182,19 @@ def test_what_would_break_the_attempt_or_show_its_credentials_is_refused(patch: 
     with pytest.raises(ConfigurationFaultError) as caught:
         rendered({"spec": patch})
     assert sentence in str(caught.value)
+
+
+def test_the_shipped_example_is_served_as_it_is() -> None:
+    body = yaml.safe_load((ROOT / "examples" / "plain" / "words.yaml").read_text())
+    jobqueue = JobQueue.model_validate(body)
+    job_type = jobqueue.spec.job_type("count")
+    assert job_type is not None
+    settings = job_type.attempt_settings(jobqueue.spec.lock_duration)
+    [main] = pod_of(kube_job(Attempt("ns/w", "bull", "words", "1", "count", "t", 1, settings), job_type, PLACEMENT))[
+        "containers"
+    ]
+    assert main["command"] == ["/bin/sh", "-euc"]
+    assert main["env"][0]["name"] == "BULLPEN_PAYLOAD"
 
 
 # ---- the model ----
