@@ -225,7 +225,7 @@ def _assigned(attempt: Attempt, job_type: JobType, placement: Placement) -> list
         settings=job_type.settings,
     ).to_environment()
     own = {variable.name for variable in job_type.env}
-    plain |= {name: value for name, value in placement.handed_on.items() if name not in own}
+    literals |= {name: value for name, value in placement.handed_on.items() if name not in own}
     referenced = _references(job_type, placement)
     values = [
         {"name": name, "value": plainpod.literal(value)} for name, value in literals.items() if name not in referenced
@@ -239,11 +239,11 @@ def _references(job_type: JobType, placement: Placement) -> dict[str, Any]:
         VARIABLES["redis_url"]: _secret_key(placement.redis_secret, "url"),
         VARIABLES["redis_ca"]: _secret_key(placement.redis_secret, "ca.crt", optional=True),
     }
-    limits = job_type.resources.limits
+    limits, container = job_type.resources.limits, plain.MAIN if job_type.runner == "plain" else RUNNER
     if limits.memory is not None:  # without a limit Kubernetes would tell what the node has
-        sources[VARIABLES["memory_limit_bytes"]] = _resource("limits.memory", "1")
+        sources[VARIABLES["memory_limit_bytes"]] = _resource(container, "limits.memory", "1")
     if limits.cpu is not None:
-        sources[VARIABLES["cpu_limit_millicores"]] = _resource("limits.cpu", "1m")
+        sources[VARIABLES["cpu_limit_millicores"]] = _resource(container, "limits.cpu", "1m")
     if job_type.graph is not None:
         secret = job_type.graph.secret_ref.name
         sources[VARIABLES["graph_url"]] = _secret_key(secret, "url")
@@ -257,8 +257,8 @@ def _secret_key(secret: str, key: str, *, optional: bool = False) -> Mapping[str
     return {"secretKeyRef": {"name": secret, "key": key} | ({"optional": True} if optional else {})}
 
 
-def _resource(resource: str, divisor: str) -> Mapping[str, Any]:
-    return {"resourceFieldRef": {"containerName": RUNNER, "resource": resource, "divisor": divisor}}
+def _resource(container: str, resource: str, divisor: str) -> Mapping[str, Any]:
+    return {"resourceFieldRef": {"containerName": container, "resource": resource, "divisor": divisor}}
 
 
 def _variable(variable: EnvVar) -> dict[str, Any]:

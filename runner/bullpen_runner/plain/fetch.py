@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from bullpen_protocol.assignment import Assignment, ExitCode
@@ -13,6 +14,8 @@ from bullpen_runner.log import Log
 from bullpen_runner.loop import Loop
 from bullpen_runner.persist import Persist
 from bullpen_runner.plain.files import Files
+from bullpen_runner.recording import Recorder
+from bullpen_runner.usage import Usage
 from bullpen_runner.values import PayloadError, check_size
 
 
@@ -25,7 +28,8 @@ class Fetch:
         self._log = log
         self._lease = Lease(queue, assignment, loop, log)
         self._binding = Binding(assignment, queue, self._lease, loop)
-        self._persist = Persist(assignment, queue, self._lease, loop, log)
+        recorder = Recorder(assignment, Usage(os.getpid()), lambda: None)
+        self._persist = Persist(assignment, queue, self._lease, loop, log, recorder)
 
     def run(self) -> Ending:
         """Bind and fetch; only a payload that is too large is the job's own fault, and for good."""

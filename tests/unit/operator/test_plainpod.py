@@ -84,6 +84,15 @@ def test_only_the_injected_containers_know_of_redis() -> None:
     assert "redis-secret" not in json.dumps(pod["containers"])
 
 
+def test_the_limits_that_are_told_are_those_of_the_user_s_container() -> None:
+    for injected in pod_of(rendered(resources={"limits": {"memory": "64Mi", "cpu": "1"}}))["initContainers"]:
+        asked = [one["valueFrom"]["resourceFieldRef"] for one in injected["env"] if "LIMIT" in one["name"]]
+        assert [(one["containerName"], one["resource"]) for one in asked] == [
+            ("main", "limits.memory"),
+            ("main", "limits.cpu"),
+        ]
+
+
 def test_every_container_is_restricted_and_the_files_are_in_a_volume_of_the_pod_s_own() -> None:
     pod = pod_of(rendered())
     for container in (*pod["initContainers"], *pod["containers"]):
