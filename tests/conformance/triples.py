@@ -28,6 +28,11 @@ class Triples:
         self._by_value.update(text)
         self._exact.update(text.replace(XSD, _HIDDEN))
 
+    def load(self, n_quads: str) -> None:
+        """Add quads."""
+        self._by_value.load(n_quads, format=ox.RdfFormat.N_QUADS)
+        self._exact.load(n_quads.replace(XSD, _HIDDEN), format=ox.RdfFormat.N_QUADS)
+
     def lines(self, *, exact: bool) -> frozenset[str]:
         """Give all quads but those in graphs of Bullpen's own."""
         if not exact:
