@@ -22,6 +22,7 @@ from bullpen_protocol.bullmq import (
 )
 from bullpen_protocol.bullmq.errors import RedisAwayError, RedisFaultError
 from bullpen_protocol.bullmq.faults import FAULTS, translate
+from bullpen_protocol.bullmq.heeding import heeding
 from bullpen_protocol.bullmq.keys import Keys
 from bullpen_protocol.bullmq.queue import BaseQueue, encoded, may_repeat
 from bullpen_protocol.bullmq.scripts import source
@@ -111,6 +112,9 @@ class AsyncQueue(BaseQueue):
             raise translate(error) from error
 
     async def _once(self, step: Step) -> Any:
+        return await heeding(self._ask(step))
+
+    async def _ask(self, step: Step) -> Any:
         if isinstance(step, Script):
             return await self._script(step)
         if isinstance(step, Command):

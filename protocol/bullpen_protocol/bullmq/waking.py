@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bullpen_protocol.bullmq.errors import RedisRefusedError
 from bullpen_protocol.bullmq.faults import FAULTS, translate
+from bullpen_protocol.bullmq.heeding import heeding
 from bullpen_protocol.bullmq.keys import Keys
 from bullpen_protocol.bullmq.steps import Command, Operation
 
@@ -64,6 +65,6 @@ async def _is_sound(client: Any, queue: AsyncQueue) -> bool:
 
 async def _ask(client: Any, *args: Any) -> Any:
     try:
-        return await client.execute_command(*args)
+        return await heeding(client.execute_command(*args))
     except FAULTS as error:
         raise translate(error) from error

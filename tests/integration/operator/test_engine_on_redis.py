@@ -101,3 +101,18 @@ async def test_an_outage_of_redis_is_survived(house: House, redis: RedisServer) 
     await house.until(lambda: house.launched("b"))
     assert house.launched("a") == ["1"]
     assert not [event for event in house.events if event.kind is EventKind.DRIFT]
+
+
+async def test_an_engine_ends_at_whatever_moment_it_is_stopped(redis: RedisServer) -> None:
+    for number in range(30):
+        server, client = Server(redis.unix_url), connect_async(redis.unix_url)
+        house = House(server, client)
+        running = asyncio.create_task(house.engine.run())
+        known = len(house.launched("a"))
+        await house.queue("a").add("resize", "{}", {"delay": 1 + number})
+        await house.until(lambda house=house, known=known: len(house.launched("a")) > known)  # type: ignore[misc]
+        async with asyncio.timeout(PATIENCE_S):
+            await house.engine.stop()
+            await running
+        await server.close()
+        await client.aclose()
