@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -175,7 +174,8 @@ def started(name: str, folder: Path) -> Iterator[Any]:
     from servers import graph  # noqa: PLC0415 - not in the processes that are measured
 
     if name == "rdf4j":
-        with graph.rdf4j(folder) as tomcat:
+        # one body of 28 MB, which only the bare POST sends, runs the 400 MB of the tests' Java out of memory
+        with graph.rdf4j(folder, heap="1500m") as tomcat:
             yield graph.rdf4j_repository(tomcat, "bench", graph.MEMORY)
     else:
         kinds: dict[str, Callable[[Path], Any]] = {"embedded": graph.embedded, "oxigraph": graph.oxigraph}
@@ -186,13 +186,13 @@ def started(name: str, folder: Path) -> Iterator[Any]:
 def row(name: str, server: Any, size: int, rounds: int, folder: Path) -> bool:
     """Measure one size on one store, print its line; whether the ratio is within the target."""
     took: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    for number in range(rounds):
-        for place, way in enumerate(WAYS):
-            batch = size * 1_000 + number * 10 + place
-            took[way].append(one(server, way, size, batch, folder))
-    middle = {way: {key: statistics.median(one[key] for one in took[way]) for key in took[way][0]} for way in WAYS}
-    ratio = middle["runner"]["s"] / middle["bare"]["s"]
-    mine, bare, lines = middle["runner"], middle["bare"], middle["n-quads"]
+    for number in range(rounds if size > SIZES[0] else 5 * rounds):  # a few milliseconds each
+        for place in range(len(WAYS)):
+            way = WAYS[(place + number) % len(WAYS)]  # each of them is the first one at times
+            took[way].append(one(server, way, size, size * 1_000 + number * 10 + place, folder))
+    best = {way: min(took[way], key=lambda one: one["s"]) for way in WAYS}
+    ratio = best["runner"]["s"] / best["bare"]["s"]
+    mine, bare, lines = best["runner"], best["bare"], best["n-quads"]
     print(
         f"{name:9} {size:7,} {mine['bytes'] / 1e6:7.2f} {mine['s'] * 1000:9.0f} {bare['s'] * 1000:9.0f} {ratio:6.2f}"
         f" {mine['cpu'] * 1000:7.0f} {bare['cpu'] * 1000:7.0f} {mine['mb']:7.0f} {bare['mb']:7.0f}"
@@ -216,7 +216,7 @@ def main(arguments: list[str]) -> int:
             one(server, "runner", 10, 0, Path(folder))
             for size in SIZES:
                 within = row(name, server, size, rounds, Path(folder)) and within
-    print(f"target: ratio <= {TARGET:g}, median of {rounds}")
+    print(f"target: ratio <= {TARGET:g}; best of {rounds}, since what others do on the machine only adds")
     return 0 if within else 1
 
 

@@ -124,12 +124,14 @@ def oxigraph(folder: Path) -> Iterator[GraphServer]:
 
 
 @contextmanager
-def rdf4j(folder: Path, username: str = "bullpen", password: str = "p:a ss") -> Iterator[GraphServer]:
+def rdf4j(
+    folder: Path, username: str = "bullpen", password: str = "p:a ss", heap: str = "400m"
+) -> Iterator[GraphServer]:
     """RDF4J's server under Tomcat with a password: the web layer that GraphDB is built on. Up in 8 s or more."""
     java, jars = require("java"), rdf4j_jars()
     port = free_port()
     base = f"http://127.0.0.1:{port}/rdf4j"
-    command = [java, "-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
+    command = [java, f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
     command += [f"-Dorg.eclipse.rdf4j.appdata.basedir={folder / 'data'}"]
     command += [
         "-jar",
