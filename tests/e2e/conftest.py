@@ -73,11 +73,11 @@ def keep_what_is_there(cluster: Cluster, folder: Path) -> None:
     """Write down what the cluster looks like now."""
     folder.mkdir(parents=True, exist_ok=True)
     commands = {
-        "pods.txt": ("-A", "get", "nodes,pods,jobs", "-o", "wide"),
+        "pods.txt": ("get", "-A", "nodes,pods,jobs", "-o", "wide"),
         "jobqueues.yaml": ("get", "jobqueues", "-o", "yaml"),
         "kubejobs.yaml": ("get", "jobs,pods", "-o", "yaml"),
         "describe.txt": ("describe", "pods,jobs,jobqueues"),
-        "events.txt": ("-A", "get", "events", "--sort-by=.lastTimestamp"),
+        "events.txt": ("get", "-A", "events", "--sort-by=.lastTimestamp"),
         "operator.log": ("logs", "deploy/bp-bullpen", "--tail=-1"),
         "operator-before.log": ("logs", "deploy/bp-bullpen", "--tail=-1", "--previous"),
         "attempts.log": ("logs", "-l", "bullpen.dev/job-id", "--tail=-1", "--prefix", "--max-log-requests=200"),

@@ -91,7 +91,8 @@ def test_http_traffic_goes_from_add_to_a_sparql_answer(cluster: Cluster, queues:
     [life] = queue.until_ended(job_id)
     assert (life.exit_code, life.reason) == (0, "Completed")
 
-    log = [json.loads(line) for line in cluster.kubectl("logs", "-l", f"bullpen.dev/job-id={job_id}").splitlines()]
+    ours = f"bullpen.dev/queue=http,bullpen.dev/job-id={job_id}"
+    log = [json.loads(line) for line in cluster.kubectl("logs", "-l", ours).splitlines()]
     assert {(line["queue"], line["job_id"], line["attempt"]) for line in log} == {("http", job_id, 1)}
 
     counted = select(
