@@ -15,7 +15,7 @@ from bullpen_cli.ending import NEGATIVE, CannotAskError, print_json, refusals
 from bullpen_cli.following import BLOCK_S, End, follow
 from bullpen_cli.options import PREFIX, STATE, AsJson, Prefix, QueueName, RedisCa, RedisUrl, StateFolder
 from bullpen_operator.escaping import safe
-from bullpen_operator.model import parse_duration
+from bullpen_operator.fields import parse_duration
 from bullpen_protocol.bullmq.adding import NewJob
 from bullpen_protocol.bullmq.errors import RedisAwayError
 

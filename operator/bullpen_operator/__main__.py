@@ -6,7 +6,9 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
+import uuid
 from collections.abc import Mapping
 
 from bullpen_operator import logs
@@ -14,9 +16,12 @@ from bullpen_operator.attempt_log import AttemptLog
 from bullpen_operator.engine import Engine, EngineSettings
 from bullpen_operator.events import all_of
 from bullpen_operator.handlers import watch_jobqueues
+from bullpen_operator.janitor import Janitor
 from bullpen_operator.kube import KubeApi
+from bullpen_operator.lease import Election
 from bullpen_operator.metrics import Metrics
 from bullpen_operator.namespace_mirror import NamespaceMirror
+from bullpen_operator.pacing import Gate, Pacer
 from bullpen_operator.probes import Probes
 from bullpen_operator.roster import Roster
 from bullpen_operator.server import RedisServer
@@ -29,7 +34,8 @@ logger = logging.getLogger(__name__)
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM. Running pods are left alone: the next operator finds them."""
-    api = await KubeApi.connect()
+    now = asyncio.get_running_loop().time()
+    api = await KubeApi.connect(Pacer(settings.api_rate, settings.api_burst, started_at=now))
     try:
         await _serve(api, settings)
     finally:
@@ -42,17 +48,31 @@ async def _serve(api: KubeApi, settings: Settings) -> None:
     attempt_log = AttemptLog(settings.log_server)
     report = all_of(metrics.report, attempt_log.report)
     engine = Engine(report=report, settings=EngineSettings(audit_interval_s=settings.audit_interval_s))
-    mirrors = {namespace: NamespaceMirror(api, namespace) for namespace in settings.namespaces}
+    gate = Gate(settings.podless_limit)
+    mirrors = {namespace: NamespaceMirror(api, namespace, gate=gate) for namespace in settings.namespaces}
     roster = Roster(api, engine, settings, mirrors, RedisServer)
+    janitor = Janitor(api, mirrors)
     writer = StatusWriter(api, engine, roster, metrics.show)
-    probes = Probes(metrics, lambda: ages(mirrors, roster, writer), settings.stale_after_s)
+    election = _election(api, settings)
+    serving = asyncio.Event()
+
+    def health() -> dict[str, float]:
+        lease = {} if election is None else {"lease": election.age_s}
+        return lease | (ages(mirrors, roster, writer) | {"janitor": janitor.age_s} if serving.is_set() else {})
+
+    probes = Probes(metrics, health, settings.stale_after_s)
     await probes.start(settings.http_port)
+    if election is not None:
+        await election.acquire()
+    serving.set()
     logger.info("serving namespaces", extra={"namespaces": list(settings.namespaces)})
     async with asyncio.TaskGroup() as group:
         loops = [
             *(group.create_task(mirror.run(), name=f"mirror {name}") for name, mirror in mirrors.items()),
             group.create_task(engine.run(), name="engine"),
             group.create_task(roster.run(), name="roster"),
+            group.create_task(janitor.run(), name="janitor"),
+            group.create_task(_lead(election, stop), name="lease"),
             group.create_task(writer.run(settings.status_interval_s), name="status"),
         ]
         kopf_stop = asyncio.Event()
@@ -63,8 +83,24 @@ async def _serve(api: KubeApi, settings: Settings) -> None:
         for loop in loops:
             loop.cancel()
         kopf_stop.set()  # last: it cancels whatever tasks it does not know
+    if election is not None:
+        await election.release()
     await probes.stop()
     await asyncio.to_thread(attempt_log.close)
+
+
+def _election(api: KubeApi, settings: Settings) -> Election | None:
+    if not settings.lease:
+        return None
+    identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+    return Election(api, settings.own_namespace, settings.lease, identity)
+
+
+async def _lead(election: Election | None, stop: asyncio.Event) -> None:
+    """Serve while the lease is ours: without it we end, and begin anew as one that waits for it."""
+    if election is not None:
+        await election.keep()
+        stop.set()
 
 
 def ages(mirrors: Mapping[str, NamespaceMirror], roster: Roster, writer: StatusWriter) -> dict[str, float]:

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from bullpen_operator.entries import Fault
 from bullpen_operator.graph_store import HttpStore, StorePlace, StorePlaceError
 from bullpen_operator.kube import KubeApi, KubeRefusedError
 from bullpen_operator.model import JobQueueSpec
 from bullpen_operator.ports import Server, Store
 
 FORBIDDEN = 403
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a JobQueue or its Secrets: `reason` of the condition, and one sentence."""
-
-    reason: str
-    sentence: str
 
 
 class Backends:

@@ -84,6 +84,10 @@ class Breaker:
         self.job_type = self.reason = self._probe = ""
         return Change.CLOSED
 
+    def reconsider(self) -> None:
+        """The JobQueue was changed, perhaps mended: the next job may probe at once."""
+        self._interval_s, self._next_probe_at = FIRST_INTERVAL_S / 2, 0.0  # a probe that fails doubles it
+
     def void(self, token: str) -> None:
         """A probe told nothing (no job type serves it): the next job may probe at once."""
         if token == self._probe:

@@ -46,6 +46,7 @@ class Fault(StrEnum):
     """Redis or the graph store was away: never costs a job."""
 
 
+SPEC_CHANGED: Final = "spec-changed"
 STORE_AWAY: Final = "store-away"
 """The graph store stayed away from an attempt that had results: claiming pauses until it answers again."""
 
@@ -67,6 +68,8 @@ class Outcome:
     """What the processor returned, of a COMPLETED attempt; None of a plain one: what its sidecar kept in Redis."""
     confirmed: bool = True
     """False: no kubelet said that it ended. What it began to write may take until the graph timeout is over."""
+    instead_of: str = ""
+    """Of a WAITING one that only events explain: the code that it would have without them."""
 
 
 def classify(seen: KubeJobSeen, uid: str | None, now: datetime) -> Outcome:
@@ -98,15 +101,22 @@ def cancelled() -> Outcome:
     return Outcome(Verdict.UNRECOVERABLE, CANCELLED, "cancelled")
 
 
+def changed() -> Outcome:
+    """Judge an attempt that had not started when its job type was changed."""
+    sentence = "its JobQueue was changed before it started; the next attempt is made as described now"
+    return _give_back(SPEC_CHANGED, sentence, Fault.CONFIGURATION)
+
+
 def timed_out(waiting: Outcome) -> Outcome:
     """Judge an attempt that was *waiting* when its time to start was over."""
     sentence = f"did not start in time: {waiting.sentence}"
     if waiting.fault is Fault.CONFIGURATION:
         return _give_back(waiting.code, sentence, Fault.CONFIGURATION)
-    return _give_back(waiting.code if waiting.code in _NOT_THE_IMAGE else START_FAILURE, sentence)
+    telling = waiting.code.startswith("unschedulable") or waiting.code in _NOT_THE_IMAGE
+    return _give_back(waiting.code if telling else START_FAILURE, sentence)
 
 
-_NOT_THE_IMAGE: Final = frozenset({"unschedulable", "gated", "suspended"})
+_NOT_THE_IMAGE: Final = frozenset({"gated", "suspended", "quota"})
 """Waits that trying another job of the same type would not tell more about."""
 
 
@@ -147,7 +157,8 @@ def _live(pod: PodSeen, seen: KubeJobSeen, now: datetime) -> Outcome:
 
 def _waiting(wait: Wait) -> Outcome:
     fault = Fault.CONFIGURATION if wait.configuration else Fault.NONE
-    return Outcome(Verdict.GIVE_BACK if wait.hopeless else Verdict.WAITING, wait.code, wait.sentence, fault)
+    verdict = Verdict.GIVE_BACK if wait.hopeless else Verdict.WAITING
+    return Outcome(verdict, wait.code, wait.sentence, fault, instead_of=wait.instead_of)
 
 
 def _ended(pod: PodSeen, seen: KubeJobSeen) -> Outcome:
@@ -167,6 +178,7 @@ class _Evidence:
         self.said = TerminationMessage.from_text(pod.returned if self.settings.plain else self.end.message)
         self.permanent = self.code in self.settings.permanent_exit_codes
         self.deadline = self._deadline(seen)
+        self.final_timeout = seen.attempt.settings.on_timeout == "fail"
 
     def _deadline(self, seen: KubeJobSeen) -> bool:
         reasons = [self.pod.reason, self.end.reason, *(condition.reason for condition in seen.conditions)]
@@ -263,12 +275,15 @@ def no_value() -> Outcome:
 def _out_of_memory(evidence: _Evidence) -> Outcome | None:
     # Both, for each alone is wrong at times: the reason comes from a counter that also counts other processes.
     if evidence.end.reason == "OOMKilled" and evidence.code == ExitCode.OUT_OF_MEMORY:
-        return _failed("oom", "out of memory: the container reached its memory limit")
+        return _failed("oom", "out of memory: the container reached its memory limit (OOMKilled)")
     return None
 
 
 def _overran(evidence: _Evidence) -> Outcome | None:
-    return _failed("timeout", "it ran longer than its timeout") if evidence.deadline else None
+    if not evidence.deadline:
+        return None
+    outcome = _failed("timeout", "it ran longer than its timeout (DeadlineExceeded)")
+    return replace(outcome, verdict=Verdict.UNRECOVERABLE) if evidence.final_timeout else outcome
 
 
 def _over_disk(evidence: _Evidence) -> Outcome | None:

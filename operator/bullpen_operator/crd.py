@@ -5,45 +5,15 @@ No defaults are written into it: a job type must not look as if it had said what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
 
+from bullpen_operator.crd_rules import FORM_OF_QUANTITY, RULES, SIZE_RULE, duration_rule
 from bullpen_operator.jobqueue_status import JobQueueStatus
 from bullpen_operator.model import API_GROUP, KIND, JobQueueSpec
 
 PLURAL: Final = "jobqueues"
-
-_RUNNER: Final = (
-    "(has(t.runner) ? t.runner : has(self.defaults) && has(self.defaults.runner) ? self.defaults.runner : 'managed')"
-)
-"""CEL: the runner of job type *t*."""
-
-RULES: Final[Mapping[str, Mapping[str, str]]] = {
-    "ValueFrom": {
-        "expected exactly one of secretKeyRef and configMapKeyRef": (
-            "has(self.secretKeyRef) != has(self.configMapKeyRef)"
-        ),
-    },
-    "EnvVar": {
-        "expected exactly one of value and valueFrom": "has(self.value) != has(self.valueFrom)",
-        "names that start with BULLPEN_ are the operator's own; choose another": "!self.name.startsWith('BULLPEN_')",
-    },
-    "JobQueueSpec": {
-        "a job type with runner: plain needs an image": (
-            f"self.jobTypes.all(t, {_RUNNER} != 'plain' || has(t.image)"
-            " || (has(self.defaults) && has(self.defaults.image)))"
-        ),
-        "a job type with runner: plain has no processor, settings or graph: only a managed runner reads them": (
-            f"self.jobTypes.all(t, {_RUNNER} != 'plain' || !(has(t.processor) || has(t.settings) || has(t.graph)))"
-        ),
-        "onUnreachable is for job types with runner: plain": (
-            f"self.jobTypes.all(t, {_RUNNER} == 'plain' || !has(t.onUnreachable))"
-        ),
-    },
-}
-"""By model: message -> CEL, for what its validators say in Python."""
 
 _COLUMNS: Final = (
     ("Queue", "string", ".spec.queue", "Name of the BullMQ queue"),
@@ -52,6 +22,7 @@ _COLUMNS: Final = (
     ("Pods", "integer", ".status.podsRunning", "Pods that run"),
     ("Pending", "integer", ".status.podsPending", "Pods that have not started yet"),
     ("Failed", "integer", ".status.failed", "Jobs that failed and are kept"),
+    ("Oldest", "date", ".status.oldestWaiting", "For how long the oldest of the jobs that come next has waited"),
     ("Blocked-By", "string", ".status.blockedBy", "Why nothing is claimed"),
     ("Ready", "string", ".status.conditions[?(@.type=='Ready')].status", "Whether jobs are claimed"),
     ("Age", "date", ".metadata.creationTimestamp", ""),
@@ -61,9 +32,6 @@ _KEPT: Final = (
     "type", "description", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems",
     "required",
 )  # fmt: skip
-_QUANTITY: Final = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
-_DURATION: Final = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
-
 Json = dict[str, Any]
 
 
@@ -142,7 +110,7 @@ def _object(schema: Json, definitions: Json) -> Json:
     node: Json = {"properties": {name: _node(field, definitions) for name, field in schema["properties"].items()}}
     rules = RULES.get(schema.get("title", ""))
     if rules:
-        node["x-kubernetes-validations"] = [{"rule": rule, "message": message} for message, rule in rules.items()]
+        node["x-kubernetes-validations"] = [dict(rule) for rule in rules]
     if "jobTypes" in node["properties"]:
         # Two job types of one name are refused by the server, and `kubectl apply` merges them by name.
         node["properties"]["jobTypes"] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
@@ -154,13 +122,16 @@ def _object(schema: Json, definitions: Json) -> Json:
 def _formatted(schema: Json) -> Json:
     kind = schema.get("format")
     if kind == "duration":
-        at_least = schema.get("ge")
-        rule = "duration(self) >= duration('1s')" if at_least == "PT1S" else "duration(self) > duration('0s')"
-        expected = "of 1s or more" if at_least == "PT1S" else "above 0"
-        message = f"expected a duration {expected}, such as 30s, 10m or 1h30m"
-        validations = [{"rule": rule, "message": message}]
-        return {"pattern": _DURATION, "minLength": 2, "maxLength": 40, "x-kubernetes-validations": validations}
-    if kind == "quantity":
+        # The pattern would only be quoted at people; the rule says what to write, and looks at the form first.
+        return {
+            "minLength": 1,
+            "maxLength": 40,
+            "x-kubernetes-validations": [duration_rule(schema.get("ge") == "PT1S")],
+        }
+    if kind == "size":
+        return {"minLength": 1, "maxLength": 20, "x-kubernetes-validations": [SIZE_RULE]}
+    if kind == "cpu":
+        # No rule: its cost can't be bounded, for the API server gives such a value no longest length.
         either = [{"type": "integer"}, {"type": "string"}]
-        return {"x-kubernetes-int-or-string": True, "anyOf": either, "pattern": _QUANTITY}
+        return {"x-kubernetes-int-or-string": True, "anyOf": either, "pattern": FORM_OF_QUANTITY}
     return {}

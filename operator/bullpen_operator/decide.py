@@ -10,7 +10,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from bullpen_operator.classify import Outcome, Verdict, cancelled, classify, lost, over, timed_out
+from bullpen_operator.classify import (
+    SPEC_CHANGED,
+    Outcome,
+    Verdict,
+    cancelled,
+    changed,
+    classify,
+    lost,
+    over,
+    timed_out,
+)
 from bullpen_operator.seen import Attempt, KubeJobSeen, PodPhase, PodSeen
 from bullpen_protocol.bullmq import Location
 
@@ -60,6 +70,8 @@ class Moment:
     """For how long the lock has been seen absent."""
     astray_s: float = 0.0
     """For how long the attempt has been seen alive while its job was not its own."""
+    outdated: bool = False
+    """The job type was changed since it was launched."""
 
 
 OK: Final = Action(Do.NOTHING)
@@ -104,6 +116,8 @@ def _unbound(attempt: Attempt, seen: KubeJobSeen | None, moment: Moment) -> Acti
     if seen is None:
         return Action(Do.LAUNCH, "not-launched")
     outcome = classify(seen, None, moment.now)
+    if outcome.verdict is Verdict.WAITING and moment.outdated:
+        return Action(Do.SETTLE, SPEC_CHANGED, changed(), delete=True)
     if outcome.verdict not in (Verdict.RUNNING, Verdict.WAITING):
         return Action(Do.SETTLE, "start-failure", outcome, delete=not over(seen))
     age_s = (moment.now - seen.created_at).total_seconds()

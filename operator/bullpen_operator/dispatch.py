@@ -34,7 +34,11 @@ class Dispatch:
         spec = lane.served.spec
         if lane.closing or spec.suspend or len(lane.slots) >= spec.concurrency:
             return False
-        return not lane.away and now >= lane.launcher_pause.until and lane.breaker.allows(now)
+        if spec.max_pending is not None and lane.slots.stuck() >= spec.max_pending:
+            return False
+        if lane.away or now < lane.launcher_pause.until:
+            return False
+        return lane.breaker.allows(now) and lane.served.launcher.may_launch()
 
     async def claim(self) -> Claimed | Empty:
         """Claim the next job under a token of its own and take a slot for it.
@@ -101,7 +105,7 @@ class Dispatch:
         except LauncherUnavailableError as error:
             self._launcher_away(error)
         except ConfigurationFaultError as error:
-            await self._end(attempt, Outcome(Verdict.GIVE_BACK, "refused-spec", safe(str(error)), Fault.CONFIGURATION))
+            await self._end(attempt, Outcome(Verdict.GIVE_BACK, error.code, safe(str(error)), Fault.CONFIGURATION))
         except LaunchError as error:
             await self._end(attempt, Outcome(Verdict.UNRECOVERABLE, "not-launchable", safe(str(error)), Fault.JOB))
         else:
@@ -117,6 +121,7 @@ class Dispatch:
         lane.tell(EventKind.LAUNCHED, attempt)
 
     def _launcher_away(self, error: LauncherUnavailableError) -> None:
+        self._lane.launcher_trouble = safe(str(error))
         if self._lane.launcher_pause.failed(self._lane.clock.monotonic(), error.retry_after_s):
             self._lane.tell(EventKind.AWAY, code="launcher", sentence=safe(str(error)))
 

@@ -25,6 +25,7 @@ from bullpen_operator.loops import (
     deliver_loop,
     guarded,
     hear_loop,
+    inquire_loop,
     renew_loop,
 )  # fmt: skip
 from bullpen_operator.ports import Clock, Server
@@ -74,6 +75,7 @@ class Engine:
         serving = self._servings.get(served.name)
         if serving is not None and _same_queue(serving.lane.served, served):
             serving.lane.describe(served)
+            serving.wake.set()  # attempts that have not started are made anew
             serving.outbox.wake.set()
         else:
             if serving is not None:
@@ -161,6 +163,7 @@ class Engine:
         first, forget = (lambda: self._poke(serving)), (lambda: self._forget(serving))
         crew.loop(("audit", id(serving)), lambda: audit_loop(serving, interval_s, first, forget, clock))
         crew.loop(("renew", id(serving)), lambda: renew_loop(serving, clock))
+        crew.loop(("inquire", id(serving)), lambda: inquire_loop(serving, clock))
         crew.loop(("deliver", id(serving)), lambda: deliver_loop(serving, interval_s, first, clock))
 
     async def _claim(self, server: Server) -> None:
@@ -176,7 +179,7 @@ class Engine:
             about = {"jobqueue": serving.lane.name, "records": serving.lane.undelivered}
             logger.warning("records wait in Redis until a JobQueue of this name is served again", extra=about)
         self._left.remove(serving)
-        self._crew.dismiss(*((loop, id(serving)) for loop in ("audit", "renew", "deliver")))
+        self._crew.dismiss(*((loop, id(serving)) for loop in ("audit", "renew", "inquire", "deliver")))
 
     async def _drain(self) -> None:
         """End every attempt and settle it, as far as the time allows."""

@@ -6,6 +6,7 @@ Nothing here retries: whoever asks knows what an unknown answer means to it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -17,15 +18,22 @@ import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from bullpen_operator.kube_errors import KubeAwayError, KubeError, KubeRefusedError, refusal_from
+from bullpen_operator.pacing import Pacer
+
+__all__ = ["KubeApi", "KubeAwayError", "KubeError", "KubeRefusedError", "batch", "core", "jobqueues"]
+
 PAGE: Final = 500
+EVENTS: Final = 100
+"""Of one object, as many as are looked at: repetitions of one are counted, not kept."""
 REQUEST_TIMEOUT_S: Final = 30.0
 CONNECT_TIMEOUT_S: Final = 10.0
 WATCH_S: Final = 300
 """After this the server ends a watch, and we begin the next where it ended."""
 SILENCE_S: Final = 75.0
 """A watch on which not even a bookmark came for so long is dead: the server sends one a minute."""
-MESSAGE_LIMIT: Final = 300
-"""Characters of an answer that an error keeps: bodies may hold what users wrote."""
+TEXT_LIMIT: Final = 64 * 1024
+"""Bytes kept of a log's end: a line of it may be of any length."""
 
 _TOKEN_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _MERGE_PATCH: Final = "application/merge-patch+json"
@@ -33,45 +41,24 @@ _MERGE_PATCH: Final = "application/merge-patch+json"
 Json = dict[str, Any]
 
 
-class KubeError(Exception):
-    """The API server refused, or could not be asked."""
-
-
-class KubeRefusedError(KubeError):
-    """An answer other than 2xx. `status` is HTTP's, `reason` and the message are the API server's."""
-
-    def __init__(self, status: int, reason: str, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message[:MESSAGE_LIMIT])
-        self.status = status
-        self.reason = reason
-        self.retry_after_s = retry_after_s
-
-    @property
-    def passing(self) -> bool:
-        """The same request may well be answered later: throttled, overloaded, or the server's own trouble."""
-        return self.status in (408, 429) or self.status >= 500
-
-
-class KubeAwayError(KubeError):
-    """No answer: not reachable, timed out, cut off. What was asked may have been done."""
-
-
 class KubeApi:
     """The few requests that Bullpen makes; every method may raise KubeError."""
 
-    def __init__(self, client: ApiClient, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+    def __init__(self, client: ApiClient, *, timeout_s: float = REQUEST_TIMEOUT_S, pacer: Pacer | None = None) -> None:
+        """Ask through *client*; *pacer* says how fast, on the running loop's time: as fast as it goes without one."""
         self._client = client
+        self._pacer = pacer
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
 
     @classmethod
-    async def connect(cls) -> KubeApi:
+    async def connect(cls, pacer: Pacer) -> KubeApi:
         """Log in with the pod's service account, else with the kubeconfig."""
         configuration = Configuration()
         if _TOKEN_FILE.exists():
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        return cls(ApiClient(configuration))
+        return cls(ApiClient(configuration), pacer=pacer)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -86,9 +73,9 @@ class KubeApi:
                 return None
             raise
 
-    async def create(self, path: str, body: Json) -> Json:
-        """POST *body*."""
-        return await self._ask("POST", path, body=body)
+    async def create(self, path: str, body: Json, *, dry_run: bool = False) -> Json:
+        """POST *body*; *dry_run*: have it judged and changed by all that would, and keep nothing."""
+        return await self._ask("POST", path, query={"dryRun": "All"} if dry_run else None, body=body)
 
     async def delete(self, path: str, propagation: str = "Foreground") -> bool:
         """Delete with the objects that it owns; whether it was there. Foreground: it stays until they have ended."""
@@ -126,6 +113,11 @@ class KubeApi:
         """List completely, or raise: a part is never returned."""
         return [item async for page in self.pages(path, selector) for item in page.get("items") or ()]
 
+    async def events(self, namespace: str, uid: str) -> list[Json]:
+        """List the Events about the object *uid*: one page, for an object may have made thousands."""
+        query = {"limit": str(EVENTS), "fieldSelector": f"involvedObject.uid={uid}"}
+        return (await self._ask("GET", core(namespace, "events"), query=query)).get("items") or []
+
     async def watch(
         self, path: str, selector: str, version: str, *, silence_s: float = SILENCE_S
     ) -> AsyncIterator[Json]:
@@ -146,6 +138,24 @@ class KubeApi:
             raise KubeAwayError(f"watch of {path} broke: {error or type(error).__name__}") from error
         finally:
             response.close()
+
+    async def text(self, path: str, query: Mapping[str, str]) -> str:
+        """Read the end of what is no JSON object (a log): its last TEXT_LIMIT bytes; empty when there is none."""
+        try:
+            response = await self._send("GET", path, query=query, timeout=self._timeout)
+        except KubeRefusedError as error:
+            if error.status in (400, 404):  # no such pod, or its container never ran
+                return ""
+            raise
+        kept = b""
+        try:
+            async for chunk in response.content.iter_chunked(TEXT_LIMIT):
+                kept = (kept + chunk)[-TEXT_LIMIT:]
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise KubeAwayError(f"GET {path}: the answer broke off: {error or type(error).__name__}") from error
+        finally:
+            response.close()
+        return kept.decode("utf-8", "replace")
 
     async def secret(self, namespace: str, name: str) -> dict[str, str] | None:
         """Read a Secret's values as text; None: there is none."""
@@ -190,14 +200,32 @@ class KubeApi:
             auth_settings=["BearerToken"],
         )
         verb, url, headers, data, _ = request
+        await self._turn()
         try:
             answer = await self._client.call_api(verb, url, headers, data, _request_timeout=timeout)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubeAwayError(f"{method} {path}: no answer: {error or type(error).__name__}") from error
         response: aiohttp.ClientResponse = answer.response
         if response.status >= 300:
-            raise await _refusal(response)
+            refusal = await refusal_from(response)
+            self._refused(refusal)
+            raise refusal
         return response
+
+    async def _turn(self) -> None:
+        """Wait for our turn. Whoever waits may be told meanwhile to wait longer, and asks again."""
+        if self._pacer is None:
+            return
+        loop = asyncio.get_running_loop()
+        wait_s = self._pacer.turn(loop.time())
+        while wait_s > 0:
+            await asyncio.sleep(wait_s)
+            wait_s = self._pacer.closed_s(loop.time())
+
+    def _refused(self, error: KubeRefusedError) -> None:
+        crowded = error.status == 429 or (error.status == 503 and error.retry_after_s is not None)
+        if self._pacer is not None and crowded:
+            self._pacer.refused(asyncio.get_running_loop().time(), error.retry_after_s)
 
 
 def core(namespace: str, kind: str, name: str = "") -> str:
@@ -218,21 +246,3 @@ def jobqueues(namespace: str, name: str = "", subresource: str = "") -> str:
 
 def _path(collection: str, name: str) -> str:
     return f"{collection}/{quote(name, safe='')}" if name else collection
-
-
-async def _refusal(response: aiohttp.ClientResponse) -> KubeRefusedError:
-    try:
-        text = (await response.read()).decode("utf-8", "replace")
-    except (aiohttp.ClientError, TimeoutError):
-        text = ""
-    try:
-        status = json.loads(text)
-        reason, message = str(status["reason"]), str(status["message"])
-    except (ValueError, KeyError, TypeError):
-        reason, message = str(response.reason), text or f"HTTP {response.status}"
-    return KubeRefusedError(response.status, reason, message, _seconds(response.headers.get("Retry-After")))
-
-
-def _seconds(text: str | None) -> float | None:
-    # An HTTP date is allowed too; the API server sends seconds.
-    return float(text) if text is not None and text.isdigit() else None

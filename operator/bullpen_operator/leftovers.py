@@ -1,6 +1,6 @@
-"""KubeJobs whose JobQueue was deleted, or turned to another queue, while no operator ran. Pure.
+"""KubeJobs and bare pods whose JobQueue was deleted, or turned to another queue, while no operator ran. Pure.
 
-Their jobs are still active: somebody has to settle them. All that takes is in the KubeJobs themselves.
+Their jobs are still active: somebody has to settle them. All that takes is in the objects themselves.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from bullpen_operator import naming
 from bullpen_operator.model import ANY_NAME, JobQueueSpec
 from bullpen_operator.podrules import RUNNER
-from bullpen_operator.seen import Attempt
-from bullpen_operator.seen_from import kube_job_seen
+from bullpen_operator.seen import Attempt, KubeJobSeen
+from bullpen_operator.seen_from import kube_job_seen, owned_pod
 from bullpen_protocol.assignment import VARIABLES
 from bullpen_protocol.plain import WATCH
 
@@ -32,12 +32,15 @@ class Leftover:
     """Suspended: nothing is claimed by it."""
 
 
-def leftovers(kube_jobs: Iterable[Json], jobqueues: Iterable[Json]) -> list[Leftover]:
-    """Find what attempts that are not recorded yet belong to, where no JobQueue serves it."""
+def leftovers(objects: Iterable[Json], jobqueues: Iterable[Json]) -> list[Leftover]:
+    """Find what attempts that are not recorded yet belong to, where no JobQueue serves it.
+
+    *objects* are KubeJobs and pods; a pod that a KubeJob owns says nothing of its own.
+    """
     served = {_served(body) for body in jobqueues}
     secrets: dict[_Identity, str] = {}
     attempts: dict[_Identity, list[Attempt]] = {}
-    for body, attempt in _unrecorded(kube_jobs):
+    for body, attempt in _unrecorded(objects):
         identity = (attempt.jobqueue, attempt.prefix, attempt.queue)
         secret = _redis_secret(body)
         if identity not in served and secret:
@@ -58,9 +61,9 @@ def _served(body: Json) -> _Identity:
     return full_name, str(spec.get("prefix") or "bull"), str(spec.get("queue"))
 
 
-def _unrecorded(kube_jobs: Iterable[Json]) -> Iterator[tuple[Json, Attempt]]:
-    for body in kube_jobs:
-        seen = kube_job_seen(body)
+def _unrecorded(objects: Iterable[Json]) -> Iterator[tuple[Json, Attempt]]:
+    for body in objects:
+        seen = _seen(body)
         if seen is not None and not seen.recorded:
             yield body, seen.attempt
 
@@ -81,9 +84,17 @@ def _leftover(attempts: Sequence[Attempt], secret: str) -> Leftover:
     return Leftover(namespace, name, naming.installation_of(attempt.token), spec)
 
 
-def _redis_secret(kube_job: Json) -> str:
+def _seen(body: Json) -> KubeJobSeen | None:
+    if "template" in (body.get("spec") or {}):
+        return kube_job_seen(body)
+    owned = owned_pod(body)
+    return owned.orphan if owned is not None and owned.orphan is not None and owned.orphan.bare else None
+
+
+def _redis_secret(body: Json) -> str:
     """Read the name of the Secret that the pod gets Redis' URL from."""
-    spec = kube_job["spec"]["template"]["spec"]
+    spec = body["spec"]
+    spec = spec["template"]["spec"] if "template" in spec else spec
     containers = [*(spec.get("initContainers") or ()), *spec["containers"]]
     runner: Json = next((one for one in containers if one.get("name") in (RUNNER, WATCH)), {})
     for variable in runner.get("env") or ():

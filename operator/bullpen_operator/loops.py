@@ -11,6 +11,7 @@ from bullpen_operator.claiming import Claiming
 from bullpen_operator.escaping import safe
 from bullpen_operator.events import EventKind
 from bullpen_operator.hearing import Hearing, Work
+from bullpen_operator.inquiry import INTERVAL_S as INQUIRY_INTERVAL_S
 from bullpen_operator.ports import Clock, Launcher, LauncherUnavailableError
 from bullpen_operator.served import Backoff
 from bullpen_operator.serving import Serving
@@ -195,6 +196,13 @@ async def renew_loop(serving: Serving, clock: Clock) -> None:
 async def _heed_cancels(serving: Serving) -> None:
     if await serving.renewal.cancels():
         serving.wake.set()
+
+
+async def inquire_loop(serving: Serving, clock: Clock) -> None:
+    """Ask about attempts of one JobQueue that don't start."""
+    while True:
+        await clock.sleep(INQUIRY_INTERVAL_S)
+        await guarded(serving.inquiry.round)
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:

@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from bullpen_operator import naming, plainpod
+from bullpen_operator.allowed import Allowed
 from bullpen_operator.model import EnvVar, JobType
 from bullpen_operator.patching import PatchError, merge
-from bullpen_operator.podrules import RUNNER, check
+from bullpen_operator.podrules import RUNNER, Rules, check
 from bullpen_operator.ports import ConfigurationFaultError
-from bullpen_operator.seen import Attempt, AttemptSettings
+from bullpen_operator.seen import Attempt
+from bullpen_operator.sizes import resources_of
 from bullpen_protocol import plain
 from bullpen_protocol.assignment import VARIABLES, Assignment, ExitCode
 
@@ -41,6 +43,32 @@ class Placement:
     image_pull_secrets: tuple[str, ...] = ()
     handed_on: Mapping[str, str] = field(default_factory=dict)
     """Variables that every runner gets, unless its job type sets them itself; never a secret."""
+    allowed: Allowed = field(default_factory=Allowed)
+    """What job types may ask for."""
+
+
+def rendered(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[str, Any]:
+    """Render what *attempt* is in the cluster: a KubeJob, or a bare pod (`workload: Pod`); raises as they do."""
+    return (bare_pod if job_type.workload == "Pod" else kube_job)(attempt, job_type, placement)
+
+
+def bare_pod(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[str, Any]:
+    """Render the pod of *attempt* where no KubeJob stands above it: under the same name, labels and annotation.
+
+    Raises as kube_job does.
+    """
+    template = _template(attempt, job_type, placement, labels_of(attempt, placement))
+    name = naming.kube_job_name(attempt.queue, attempt.job_id, attempt.token)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {**template["metadata"], "name": name, "namespace": placement.namespace},
+        "spec": {"activeDeadlineSeconds": _deadline_s(attempt), **template["spec"]},
+    }
+
+
+def _deadline_s(attempt: Attempt) -> int:
+    return math.ceil(attempt.settings.timeout_s + attempt.settings.start_timeout_s + DEADLINE_GRACE_S)
 
 
 def kube_job(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[str, Any]:
@@ -50,7 +78,6 @@ def kube_job(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[
         ConfigurationFaultError: the job type can't be rendered, or asks for what no attempt may have.
     """
     labels = labels_of(attempt, placement)
-    settings = attempt.settings
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -66,8 +93,8 @@ def kube_job(attempt: Attempt, job_type: JobType, placement: Placement) -> dict[
             "parallelism": 1,
             # A second pod (the node is lost, the KubeJob was suspended) only after the first has really ended.
             "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": _plain_verdict_rules() if settings.plain else _verdict_rules()},
-            "activeDeadlineSeconds": math.ceil(settings.timeout_s + settings.start_timeout_s + DEADLINE_GRACE_S),
+            "podFailurePolicy": {"rules": _plain_verdict_rules() if attempt.settings.plain else _verdict_rules()},
+            "activeDeadlineSeconds": _deadline_s(attempt),
             "ttlSecondsAfterFinished": TTL_S,
             "template": _template(attempt, job_type, placement, labels),
         },
@@ -94,10 +121,7 @@ def attempt_to_text(attempt: Attempt) -> str:
 def attempt_from_text(text: str) -> Attempt | None:
     """Read the annotation back; None for anything that is not one (an older or newer operator, a hand-made object)."""
     try:
-        fields = json.loads(text)
-        settings = fields.pop("settings")
-        codes = tuple(settings.pop("permanent_exit_codes"))
-        return Attempt(**fields, settings=AttemptSettings(**settings, permanent_exit_codes=codes))
+        return Attempt.of(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
@@ -151,7 +175,7 @@ def _template(attempt: Attempt, job_type: JobType, placement: Placement, labels:
         template = merge(base, job_type.pod_template)
     except PatchError as error:
         raise ConfigurationFaultError(f"job type {job_type.name!r}: {error}") from error
-    check(template, base, job_type.name)
+    check(template, base, job_type.name, Rules(placement.allowed, placement.default_image or ""))
     metadata = template["metadata"]
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
     # A pod can outlive its KubeJob (deleted by hand): it must still say whose it is.
@@ -190,7 +214,7 @@ def _container(attempt: Attempt, job_type: JobType, placement: Placement) -> dic
         "name": RUNNER,
         "image": image,
         "env": _environment(attempt, job_type, placement),
-        "resources": job_type.resources.model_dump(by_alias=True, exclude_none=True),
+        "resources": resources_of(job_type.resources, attempt.settings),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -219,6 +243,7 @@ def _assigned(attempt: Attempt, job_type: JobType, placement: Placement) -> list
         processor=job_type.processor or attempt.job_name,
         lock_ms=attempt.settings.lock_ms,
         timeout_s=attempt.settings.timeout_s,
+        on_timeout=attempt.settings.on_timeout,
         attempt=attempt.number,
         graph_timeout_s=attempt.settings.graph_timeout_s,
         image=job_type.image or placement.default_image,

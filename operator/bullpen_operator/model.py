@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bullpen_operator.fields import Duration, Model, NonEmpty, ObjectName, milliseconds, quantity
+from bullpen_operator.resources import Escalation, Resources, allowance, complaint
 from bullpen_operator.seen import AttemptSettings
 
 API_GROUP: Final = "bullpen.dev"
@@ -18,111 +19,51 @@ ANY_NAME: Final = "*"
 GRAPH_TIMEOUT_S: Final = 60.0
 """Longest graph write of an attempt; never longer than its lock, or a write could outlive what fences it."""
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
-_FACTORS: Final = {
-    None: 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
-    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40,
-}  # fmt: skip
 
-
-def parse_duration(value: object) -> object:
-    """Read `1h30m`, `45s`, `500ms`; raises ValueError for other text and leaves other types to pydantic."""
-    if not isinstance(value, str):
-        if isinstance(value, timedelta):
-            return value
-        raise ValueError(f"expected a duration such as 30s, 10m or 1h30m, got {value!r}")
-    match = _DURATION.fullmatch(value)
-    if not value or match is None:
-        raise ValueError(f"expected a duration such as 30s, 10m or 1h30m, got {value[:40]!r}")
-    hours, minutes, seconds, milliseconds = (int(part or 0) for part in match.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
-
-
-def quantity(text: str) -> float:
-    """Value of a Kubernetes quantity (`500m` -> 0.5, `64Mi` -> 67108864); raises ValueError."""
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        raise ValueError(f"expected a quantity such as 500m, 2 or 512Mi, got {text[:40]!r}")
-    return float(match[1]) * _FACTORS[match[2]]
-
-
-def _checked_quantity(value: object) -> object:
-    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-    if not isinstance(text, str):
-        raise ValueError(f"expected a quantity such as 500m, 2 or 512Mi, got {value!r}")
-    if quantity(text) <= 0:
-        raise ValueError(f"expected a quantity above 0, got {text!r}")
-    return text
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0))]
-Quantity = Annotated[str, BeforeValidator(_checked_quantity), WithJsonSchema({"type": "string", "format": "quantity"})]
-NonEmpty = Annotated[str, Field(min_length=1, max_length=253)]
-ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
-    )
-
-
-class SecretRef(_Model):
+class SecretRef(Model):
     """A Secret of the JobQueue's namespace, by name."""
 
     name: ObjectName
 
 
-class Redis(_Model):
+class Redis(Model):
     """Where the queue lives: a Secret with keys `url` (redis://, rediss://) and, if need be, `ca.crt`."""
 
     secret_ref: SecretRef
 
 
-class Graph(_Model):
+class Graph(Model):
     """Where results go: a Secret with keys `url` and, if need be, `updateUrl`, `username`, `password`."""
 
     secret_ref: SecretRef
 
 
-class RateLimit(_Model):
+class RateLimit(Model):
     """At most `max` claims in `duration`, over all clients of the queue (BullMQ's limiter)."""
 
     max: Annotated[int, Field(ge=1)]
+    """Claims in each `duration`."""
     duration: Duration
+    """Length of the window."""
 
 
-class Limits(_Model):
-    """Amounts of a container: requests or limits."""
-
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
-    ephemeral_storage: Annotated[Quantity | None, Field(alias="ephemeral-storage")] = None
-
-
-class Resources(_Model):
-    """What an attempt may use. Limits hold on a laptop too (memory, cpu)."""
-
-    requests: Limits = Limits()
-    limits: Limits = Limits()
-
-
-class GiveBack(_Model):
+class GiveBack(Model):
     """How often and how soon an attempt that was not the job's fault is given back, before the job fails."""
 
     max: Annotated[int, Field(ge=0, le=1000)] = 20
+    """Give-backs until the job fails; faults of the configuration and outages of a store do not count."""
     delay: Duration = timedelta(seconds=5)
+    """Until it may run again; doubles with each give-back, up to 10 minutes."""
 
 
-class KeyRef(_Model):
+class KeyRef(Model):
     """One key of a Secret or ConfigMap."""
 
     name: ObjectName
     key: NonEmpty
 
 
-class ValueFrom(_Model):
+class ValueFrom(Model):
     """Where a variable's value comes from: exactly one of the two."""
 
     secret_key_ref: KeyRef | None = None
@@ -135,7 +76,7 @@ class ValueFrom(_Model):
         return self
 
 
-class EnvVar(_Model):
+class EnvVar(Model):
     """A variable of the runner's environment."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253)]
@@ -151,28 +92,45 @@ class EnvVar(_Model):
         return self
 
 
-class _JobSettings(_Model):
+class _JobSettings(Model):
     """What a job type and the defaults of all job types have in common."""
 
     image: NonEmpty | None = None
+    """The chart's `runner.image` when it is left out."""
     runner: Literal["managed", "plain"] = "managed"
     """`managed`: the image holds Bullpen's runner. `plain`: any image; payload, progress and result are files."""
     processor: NonEmpty | None = None
     """Name of the entry point; the job type's own name when it is left out."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
     """Handed to the processor (base IRIs, caps); visible in the pod's spec, so never a secret."""
     resources: Resources = Resources()
+    """Requests and limits of the container that runs the job; a job type's replace those of `defaults` whole."""
+    workload: Literal["Job", "Pod"] = "Job"
+    """What an attempt is in the cluster: a Kubernetes Job with its pod, or a pod alone, which starts many times as many
+    per second (docs/kubernetes.md)."""
     timeout: Duration = timedelta(hours=1)
+    """Longest time of the processor."""
+    on_timeout: Literal["retry", "fail"] = "retry"
+    """`retry`: counted, the producer's attempts decide; `fail`: for good, whatever attempts are left."""
+    on_out_of_memory: Escalation | None = None
+    """Raises `resources.limits.memory` after a kill for memory, for the job's next attempt and for the next jobs."""
+    on_out_of_disk: Escalation | None = None
+    """The same for `resources.limits.ephemeral-storage`, after an eviction for that limit."""
     start_timeout: Duration = timedelta(minutes=10)
+    """Longest wait for the pod to run and take its job; then the job is given back."""
     on_unreachable: Literal["wait", "giveBack"] = "wait"
     """Of plain jobs whose node is silent: nothing of theirs is fenced, so they run again when the pod or node is gone;
     `giveBack`: as soon as the lock ran out, as managed jobs do."""
     permanent_exit_codes: Annotated[tuple[Annotated[int, Field(ge=1, le=255)], ...], Field(max_length=50)] = ()
+    """Exit codes of the main container that fail the job for good, whatever attempts are left."""
     give_back: GiveBack = GiveBack()
-    pod_template: dict[str, Any] = {}
+    """What becomes of attempts that end without being the job's fault."""
+    pod_template: dict[str, Any] = Field(default_factory=dict)
     """Strategic merge patch of the pod template."""
     env: Annotated[tuple[EnvVar, ...], Field(max_length=200)] = ()
+    """Variables of the runner's environment; never a secret's value, refer to one."""
     graph: Graph | None = None
+    """Where results go; left out: the processor's results are not stored."""
 
 
 _MANAGED_ONLY: Final = ("processor", "settings", "graph")
@@ -187,26 +145,34 @@ class JobType(_JobSettings):
     """How jobs of one name run; `*` stands for every name that no other job type has."""
 
     name: NonEmpty
+    """The job's name in BullMQ."""
 
     def attempt_settings(self, lock: timedelta) -> AttemptSettings:
         """Freeze what settling an attempt will need."""
         limits = self.resources.limits
         return AttemptSettings(
-            lock_ms=_milliseconds(lock),
+            lock_ms=milliseconds(lock),
             timeout_s=self.timeout.total_seconds(),
             start_timeout_s=self.start_timeout.total_seconds(),
             graph_timeout_s=min(GRAPH_TIMEOUT_S, lock.total_seconds()),
             give_back_max=self.give_back.max,
-            give_back_delay_ms=_milliseconds(self.give_back.delay),
+            give_back_delay_ms=milliseconds(self.give_back.delay),
             permanent_exit_codes=self.permanent_exit_codes,
+            on_timeout=self.on_timeout,
+            memory=allowance(limits.memory, self.on_out_of_memory),
+            disk=allowance(limits.ephemeral_storage, self.on_out_of_disk),
             graph=self.graph.secret_ref.name if self.graph is not None else "",
-            memory_limit_bytes=None if limits.memory is None else int(quantity(limits.memory)),
             cpu_limit=None if limits.cpu is None else quantity(limits.cpu),
             plain=self.runner == "plain",
             wait_for_unreachable=self.runner == "plain" and self.on_unreachable == "wait",
         )
 
-    def complaint(self, own: JobType) -> str:
+    @property
+    def terms(self) -> str:
+        """Digest of all that an attempt is launched with: another one means that the job type was changed."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    def misfit(self, own: JobType) -> str:
         """Say what does not fit its runner; *own* is the job type without the defaults. Empty: all does."""
         said = own.model_fields_set
         if self.runner == "managed":
@@ -217,26 +183,33 @@ class JobType(_JobSettings):
         return misplaced and f"has runner: plain and {misplaced}, which only a managed runner reads; remove it"
 
 
-def _milliseconds(duration: timedelta) -> int:
-    return duration // timedelta(milliseconds=1)
-
-
-class JobQueueSpec(_Model):
+class JobQueueSpec(Model):
     """One BullMQ queue and the job types that are served on it."""
 
     queue: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^:\s]+$")]
     """Name of the BullMQ queue; BullMQ itself refuses a colon."""
     prefix: NonEmpty = "bull"
+    """BullMQ's prefix of all its keys."""
     redis: Redis
+    """Where the queue lives."""
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """Most attempts at once, whether they run or wait to."""
+    max_pending: Annotated[int | None, Field(ge=1)] = None
+    """Claim no more while so many pods can't start (no node takes them, a quota is used up, ...)."""
     rate_limit: RateLimit | None = None
+    """BullMQ's limiter over all clients of the queue; no limit when it is left out."""
     suspend: bool = False
+    """Claim nothing; what runs, runs on."""
     unknown_jobs: Literal["hold", "fail"] = "hold"
+    """Jobs whose name no job type has: `hold` gives them back until one has, `fail` fails them."""
     lock_duration: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=60)
+    """Time after which an attempt that stopped renewing its lock is given up."""
     log_namespace: Annotated[str | None, Field(min_length=1, max_length=100, pattern=r"^\S+$")] = None
     """`ns` of what the operator tells a log server (LOGS_WS_URL) of the attempts; the queue's name if left out."""
     defaults: Defaults = Defaults()
+    """What job types inherit, field by field."""
     job_types: Annotated[tuple[JobType, ...], Field(min_length=1, max_length=100)]
+    """How jobs run, by their name."""
 
     @model_validator(mode="after")
     def _distinct_names(self) -> Self:
@@ -244,6 +217,15 @@ class JobQueueSpec(_Model):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"job type {twice[0]!r} is listed twice")
+        return self
+
+    @model_validator(mode="after")
+    def _room_to_grow(self) -> Self:
+        for own in self.job_types:
+            whole = self._with_defaults(own)
+            trouble = complaint(whole.resources, whole.on_out_of_memory, whole.on_out_of_disk)
+            if trouble:
+                raise ValueError(f"job type {own.name!r}: {trouble}")
         return self
 
     @property
@@ -254,9 +236,9 @@ class JobQueueSpec(_Model):
     @model_validator(mode="after")
     def _fitting_runners(self) -> Self:
         for own in self.job_types:
-            complaint = self._with_defaults(own).complaint(own)
-            if complaint:
-                raise ValueError(f"job type {own.name!r} {complaint}")
+            misfit = self._with_defaults(own).misfit(own)
+            if misfit:
+                raise ValueError(f"job type {own.name!r} {misfit}")
         return self
 
     def job_type(self, name: str) -> JobType | None:

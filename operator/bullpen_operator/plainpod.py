@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from bullpen_operator.model import JobType
 from bullpen_operator.seen import Attempt
+from bullpen_operator.sizes import resources_of
 from bullpen_protocol import plain
 
 START_ALLOWANCE_S: Final = 15
@@ -65,7 +66,7 @@ def _main(attempt: Attempt, job_type: JobType) -> Json:
         "name": plain.MAIN,
         "image": job_type.image,
         "env": [*own, *variables],
-        "resources": job_type.resources.model_dump(by_alias=True, exclude_none=True),
+        "resources": resources_of(job_type.resources, attempt.settings),
         # Its root stays writable: images of any language expect that. podTemplate can close it.
         "securityContext": _RESTRICTED,
         # What it wrote last says why it failed, if it did not write /dev/termination-log itself.

@@ -6,8 +6,10 @@ Whoever may create a JobQueue must not come to own the node or the namespace by 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from bullpen_operator.allowed import Allowed, account_of, complaints, matches
 from bullpen_operator.plainpod import MOUNT, VOLUME
 from bullpen_operator.ports import ConfigurationFaultError
 from bullpen_protocol import plain
@@ -19,29 +21,44 @@ _OURS: Final = "BULLPEN_"
 _HOST_NAMESPACES: Final = ("hostNetwork", "hostPID", "hostIPC")
 
 
-def check(template: Mapping[str, Any], base: Mapping[str, Any], job_type: str) -> None:
-    """Refuse a merged pod template that reaches for the host, or breaks what the protocol of an attempt needs.
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a pod is measured by."""
+
+    allowed: Allowed
+    own_image: str
+    """Of the operator's own choice."""
+
+
+def check(template: Mapping[str, Any], base: Mapping[str, Any], job_type: str, rules: Rules) -> None:
+    """Refuse a merged pod template that reaches for the host or for what is not allowed, or breaks the protocol.
 
     Raises:
         ConfigurationFaultError: one sentence with the field and what to do.
     """
     try:
-        complaint = next(_complaints(template.get("spec") or {}, base["spec"]), None)
+        complaint = next(_complaints(template.get("spec") or {}, base["spec"], rules), None)
+        complaint = None if complaint is None else f"podTemplate {complaint}"
+        complaint = complaint or next(_not_allowed(template.get("spec") or {}, rules), None)
     except (AttributeError, TypeError, KeyError):
-        complaint = "is not shaped like a pod template; compare it with `kubectl explain pod.spec`"
+        complaint = "podTemplate is not shaped like a pod template; compare it with `kubectl explain pod.spec`"
     if complaint is not None:
-        raise ConfigurationFaultError(f"job type {job_type!r}: podTemplate {complaint}")
+        raise ConfigurationFaultError(f"job type {job_type!r}: {complaint}")
 
 
-def _complaints(spec: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
+def _complaints(spec: Mapping[str, Any], base: Mapping[str, Any], rules: Rules) -> Iterator[str]:
     yield from _host(spec)
-    yield from _account(spec)
+    yield from _token(spec, rules.allowed)
     yield from _protocol(spec, base)
     yield from _reserved(spec, base)
     if base["containers"][0]["name"] == plain.MAIN:
         yield from _plain(spec, base)
     for container in _containers(spec):
         yield from _container(container)
+
+
+def _not_allowed(spec: Mapping[str, Any], rules: Rules) -> Iterator[str]:
+    return (f"its pod {one}" for one in complaints(spec, rules.allowed, rules.own_image))
 
 
 def _host(spec: Mapping[str, Any]) -> Iterator[str]:
@@ -51,16 +68,21 @@ def _host(spec: Mapping[str, Any]) -> Iterator[str]:
     for volume in spec.get("volumes") or ():
         if "hostPath" in volume:
             yield f"mounts a hostPath (volume {volume.get('name')!r}); use emptyDir or a PersistentVolumeClaim"
+    if spec.get("nodeName"):
+        yield "sets nodeName, which goes past the scheduler; use nodeSelector"
     if _host_process(spec):
         yield "sets windowsOptions.hostProcess; pods of jobs never run as the host: remove it"
 
 
-def _account(spec: Mapping[str, Any]) -> Iterator[str]:
-    account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
-    if account != "default":
-        yield f"names the ServiceAccount {account!r}; runners need no Kubernetes API: remove it"
+def _token(spec: Mapping[str, Any], allowed: Allowed) -> Iterator[str]:
+    if matches(account_of(spec), allowed.service_accounts):
+        return  # who allows an account means what it may do
     if spec.get("automountServiceAccountToken") is not False:
         yield "mounts a ServiceAccount token; runners need no Kubernetes API: remove automountServiceAccountToken"
+    for volume in spec.get("volumes") or ():
+        sources = (volume.get("projected") or {}).get("sources") or ()
+        if any("serviceAccountToken" in source for source in sources):
+            yield f"projects a ServiceAccount token (volume {volume.get('name')!r}); remove it"
 
 
 def _protocol(spec: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
@@ -100,6 +122,9 @@ def _plain(spec: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
 def _container(container: Mapping[str, Any]) -> Iterator[str]:
     context = container.get("securityContext") or {}
     name = container.get("name")
+    added = (context.get("capabilities") or {}).get("add")
+    if added:
+        yield f"adds capabilities to the container {name!r}; pods of jobs have none: remove capabilities.add"
     if context.get("privileged"):
         yield f"makes the container {name!r} privileged; pods of jobs never are: remove it"
     if _host_process(container):

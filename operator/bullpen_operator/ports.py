@@ -18,9 +18,16 @@ class LaunchError(Exception):
 class ConfigurationFaultError(LaunchError):
     """The job type can't run as configured (refused spec, missing account): open its breaker, cost no attempt."""
 
+    def __init__(self, message: str, code: str = "refused-spec") -> None:
+        super().__init__(message)
+        self.code = code
+
 
 class LauncherUnavailableError(LaunchError):
-    """The launcher can't be asked right now (API server away, throttled). `retry_after_s` is its own advice, if any."""
+    """The launcher can't start anything right now (API server away, throttled, a quota used up): claimed jobs wait.
+
+    `retry_after_s` is its own advice, if any.
+    """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -37,11 +44,20 @@ class Launcher(Protocol):
             ConfigurationFaultError: the job type can't run as configured.
         """
 
+    def may_launch(self) -> bool:
+        """Whether what was launched before has been taken up, so that more may follow; known without asking."""
+
     async def list(self) -> Sequence[KubeJobSeen]:
         """Every attempt of this installation, complete; raises rather than return a part."""
 
     async def look(self, name: str) -> KubeJobSeen | None:
         """One attempt as it is now, read from the source and not from a cache; None: there is none."""
+
+    async def log_tail(self, seen: KubeJobSeen, uid: str, lines: int) -> str:
+        """The last *lines* of what the main container of pod *uid* wrote, untrusted; empty when there is no more.
+
+        A job waits for it to be settled: it takes a few seconds at most, or raises.
+        """
 
     async def delete(self, name: str) -> None:
         """End an attempt gracefully and remove its KubeJob; none there is fine."""
@@ -151,6 +167,12 @@ class Queue(Protocol):
 
     def counts(self) -> Awaitable[dict[str, int]]:
         """Jobs by state."""
+
+    def note(self, job_id: str, line: str) -> Awaitable[int]:
+        """Append a line to the job's log."""
+
+    def oldest_waiting_ms(self) -> Awaitable[int | None]:
+        """When the oldest of the jobs that come next was added; None: none waits."""
 
     def now_ms(self) -> Awaitable[int]:
         """Time of Redis."""

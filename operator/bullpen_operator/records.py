@@ -98,7 +98,7 @@ def record_of(
         image=(pod.image if pod is not None else "") or None,
         image_digest=(pod.image_digest if pod is not None else "") or None,
         payload_sha256=None if job is None else sha256_of(job.raw.get("data", "")),
-        memory_limit_bytes=settings.memory_limit_bytes,
+        memory_limit_bytes=settings.memory.limit or None,
         cpu_limit=settings.cpu_limit,
         memory_peak_bytes=pod.memory_peak_bytes if pod is not None else None,
         cpu_seconds=pod.cpu_seconds if pod is not None else None,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bullpen_operator.classify import over, told
-from bullpen_operator.decide import ASTRAY, Action, Do, Moment, decide, owns
+from bullpen_operator.afterword import leave
+from bullpen_operator.classify import SPEC_CHANGED, over, told
+from bullpen_operator.decide import ASTRAY, Action, Do, Moment, bound_uid, decide, owns
 from bullpen_operator.dispatch import Dispatch
 from bullpen_operator.events import EventKind
 from bullpen_operator.naming import kube_job_name
@@ -75,7 +76,7 @@ class Repair:
             location = await self._lane.queue.location(attempt.job_id)
             action = self._decide(attempt, location, seen)
             if action.drift and not self._under_way(action, attempt):
-                if not self._lane.closing:  # then it is we who make the difference
+                if not self._lane.closing and action.drift != SPEC_CHANGED:  # then it is we who make the difference
                     self._lane.tell(EventKind.DRIFT, attempt, code=action.drift)
                 await self._act(action, attempt, location, seen)
         elif action.do is Do.HOLD:
@@ -92,7 +93,12 @@ class Repair:
 
     def _decide(self, attempt: Attempt, location: Location, seen: KubeJobSeen | None) -> Action:
         lock_absent_s, astray_s = self.sightings.lasting(attempt, location, self._lane.clock.monotonic())
-        return decide(attempt, location, seen, Moment(self._lane.clock.now(), lock_absent_s, astray_s))
+        return decide(
+            attempt,
+            location,
+            seen,
+            Moment(self._lane.clock.now(), lock_absent_s, astray_s, self._lane.outdated(attempt)),
+        )
 
     async def _act(self, action: Action, attempt: Attempt, location: Location, seen: KubeJobSeen | None) -> None:
         if action.do is Do.HOLD:
@@ -121,6 +127,7 @@ class Repair:
 
     async def _settle_it(self, action: Action, attempt: Attempt, location: Location, seen: KubeJobSeen | None) -> None:
         assert action.outcome is not None
+        await leave(self._lane, attempt, seen, _uid_of_the_ended(attempt, location, seen), action.outcome)
         if not await self._settle.settle(attempt, location.pb or "", action.outcome, seen):
             return  # it has bound, or somebody else settled it: leave it
         if action.delete:
@@ -147,6 +154,13 @@ class Repair:
         lane.breaker_changed(lane.breaker.proved(attempt.token))
         outcome, sentence = told(seen)
         lane.tell(EventKind.ENDED, attempt, outcome=outcome, sentence=sentence, kube_job=seen.name)
+
+
+def _uid_of_the_ended(attempt: Attempt, location: Location, seen: KubeJobSeen | None) -> str:
+    """Uid of the pod that is judged: the one that has bound the attempt, else the last one if it has ended."""
+    bound = bound_uid(attempt.token, location)
+    ended = [pod.uid for pod in seen.pods if pod.ended] if seen is not None else []
+    return bound or (ended[-1] if ended else "")
 
 
 def _name(attempt: Attempt) -> str:

@@ -6,29 +6,28 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from bullpen_operator import naming
-from bullpen_operator.backends import Backends, Fault
+from bullpen_operator.backends import Backends
 from bullpen_operator.cluster_version import ClusterVersion
 from bullpen_operator.engine import Served
-from bullpen_operator.kube import KubeApi, KubeError, batch, jobqueues
+from bullpen_operator.entries import CONFLICT, Entry, Fault, Key, conflict, entry_of, identity, younger_rivals
+from bullpen_operator.jobqueue_status import learned
+from bullpen_operator.kube import KubeApi, KubeError, batch, core, jobqueues
 from bullpen_operator.kube_launcher import KubeLauncher, Nodes
 from bullpen_operator.leftovers import Leftover, leftovers
 from bullpen_operator.manifest import Placement
 from bullpen_operator.model import JobQueueSpec
 from bullpen_operator.namespace_mirror import OURS, NamespaceMirror
 from bullpen_operator.ports import Server, Store
+from bullpen_operator.rehearsal import rehearse
 from bullpen_operator.settings import Settings
 from bullpen_protocol.bullmq import ServerUrlError
 
 logger = logging.getLogger(__name__)
-
-Key = tuple[str, str]
-"""Namespace and name of a JobQueue."""
 
 
 class Serves(Protocol):
@@ -39,27 +38,6 @@ class Serves(Protocol):
 
     def remove(self, name: str) -> None:
         """Serve no more."""
-
-
-@dataclass
-class Entry:
-    """One JobQueue as it was last seen."""
-
-    namespace: str
-    name: str
-    generation: int = 0
-    fault: Fault | None = None
-    status: Mapping[str, Any] = field(default_factory=dict)
-    """As the API server last showed it, or as it was last written."""
-    put: tuple[object, ...] | None = field(default=None, repr=False)
-    """What the engine serves: generation, URL and CA of Redis, stores."""
-    notice: Fault | None = None
-    """What troubles a JobQueue that is served."""
-
-    @property
-    def full_name(self) -> str:
-        """`<namespace>/<name>`, as the engine calls it."""
-        return f"{self.namespace}/{self.name}"
 
 
 class Roster:
@@ -85,6 +63,7 @@ class Roster:
         self._uids: dict[str, str] = {}
         self._searched: set[str] = set()
         self._turn = asyncio.Lock()
+        self._again = asyncio.Event()
         self._turned = time.monotonic()
         self.entries: dict[Key, Entry] = {}
 
@@ -98,7 +77,7 @@ class Roster:
         async with self._turn:
             metadata = body.get("metadata") or {}
             key = (str(metadata.get("namespace")), str(metadata.get("name")))
-            entry = self.entries.setdefault(key, Entry(*key))
+            entry = self.entries.setdefault(key, entry_of(key, body))
             entry.status = body.get("status") or entry.status
             try:
                 await self._take_leftovers(entry.namespace)
@@ -114,6 +93,8 @@ class Roster:
             if entry is not None:
                 self._engine.remove(entry.full_name)
                 logger.info("JobQueue is gone", extra={"jobqueue": entry.full_name})
+            if any(one.fault is not None and one.fault.reason == CONFLICT for one in self.entries.values()):
+                self._again.set()  # another one may serve its queue now
 
     async def run(self) -> None:
         """Read every JobQueue and Secret again now and then: events can be missed, and Secrets send none."""
@@ -123,7 +104,15 @@ class Roster:
                 self._turned = time.monotonic()
             except KubeError as error:
                 logger.warning("could not read the JobQueues", extra={"error": str(error)})
-            await asyncio.sleep(self._settings.resync_interval_s)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(self._settings.resync_interval_s):
+                await self._again.wait()
+        except TimeoutError:
+            return
+        self._again.clear()
 
     async def resync(self) -> None:
         """Bring every entry in line with the API server; raises KubeError, and then nothing is taken for gone."""
@@ -141,14 +130,14 @@ class Roster:
         """Have the attempts of vanished JobQueues settled: once, before anything of the namespace is served."""
         if namespace in self._searched:
             return
-        kube_jobs = await self._api.objects(batch(namespace), OURS)
-        for leftover in leftovers(kube_jobs, await self._api.objects(jobqueues(namespace))):
+        objects = await self._api.objects(batch(namespace), OURS)
+        objects += await self._api.objects(core(namespace, "pods"), OURS)
+        for leftover in leftovers(objects, await self._api.objects(jobqueues(namespace))):
             entry = Entry(leftover.namespace, leftover.name)
             place = await self._backends.redis(entry.namespace, leftover.spec)
             if isinstance(place, Fault):
-                logger.warning(
-                    "can't settle what is left", extra={"jobqueue": entry.full_name, "error": place.sentence}
-                )
+                extra = {"jobqueue": entry.full_name, "error": place.sentence}
+                logger.warning("can't settle what is left", extra=extra)
                 continue
             stores, _ = await self._backends.stores(entry.namespace, leftover.spec)
             self._settle_what_is_left(entry, leftover, self._backends.server(*place), stores)
@@ -166,6 +155,7 @@ class Roster:
         try:
             spec = JobQueueSpec.model_validate(body)
         except ValidationError as error:
+            entry.identity = ""
             self._refuse(entry, generation, Fault("InvalidSpec", sentence_of(error)))
             return
         if too_old := await self._version.complaint(spec):
@@ -175,6 +165,13 @@ class Roster:
         if isinstance(place, Fault):
             self._refuse(entry, generation, place)
             return
+        entry.identity = identity(place[0], spec)
+        if rival := conflict(entry, self.entries.values()):
+            self._refuse(entry, generation, rival)
+            return
+        await self._serve_at(entry, generation, spec, place)
+
+    async def _serve_at(self, entry: Entry, generation: int, spec: JobQueueSpec, place: tuple[str, str | None]) -> None:
         stores, notice = await self._backends.stores(entry.namespace, spec)
         if notice is not None and notice != entry.notice:
             logger.warning("served with a fault", extra={"jobqueue": entry.full_name, "error": notice.sentence})
@@ -188,16 +185,27 @@ class Roster:
                 self._refuse(entry, generation, Fault("SecretInvalid", f"Secret {name!r}, key url: {error}"))
                 return
             installation = naming.installation_id(await self._uid(entry.namespace), entry.namespace, entry.name)
+            for younger in younger_rivals(entry, self.entries.values()):
+                self._refuse(younger, younger.generation, conflict(younger, [entry]) or Fault(CONFLICT, ""))
             launcher = self._launcher_of(entry, spec, installation)
-            self._engine.put(Served(entry.full_name, spec, launcher.installation, server, launcher, stores))
+            sizes = learned(entry.status)
+            self._engine.put(Served(entry.full_name, spec, launcher.installation, server, launcher, stores, sizes))
             entry.generation, entry.fault, entry.put = generation, None, wanted
+            entry.rehearsed = None
             logger.info("serving", extra={"jobqueue": entry.full_name, "queue": spec.queue, "generation": generation})
+        await self._rehearse(entry, spec)
+
+    async def _rehearse(self, entry: Entry, spec: JobQueueSpec) -> None:
+        """Have the pods judged until they are accepted; a refusal does not stop anything, the breaker does that."""
+        if entry.rehearsed is None or not entry.rehearsed.accepted:
+            placement = self._launchers[entry.namespace, entry.name].placement
+            entry.rehearsed = await rehearse(self._api, spec, placement)
 
     def _refuse(self, entry: Entry, generation: int, fault: Fault) -> None:
         """Claim nothing more for a JobQueue that can't be served as it is; what runs, runs on."""
         if entry.fault != fault:
             logger.warning("not serving", extra={"jobqueue": entry.full_name, "error": fault.sentence})
-        entry.generation, entry.fault = generation, fault
+        entry.generation, entry.fault, entry.rehearsed = generation, fault, None
         if entry.put is not None:
             self._engine.remove(entry.full_name)
             entry.put = None
@@ -213,6 +221,7 @@ class Roster:
             default_image=self._settings.runner_image,
             image_pull_policy=self._settings.image_pull_policy,
             image_pull_secrets=self._settings.image_pull_secrets,
+            allowed=self._settings.allowed,
             handed_on=self._settings.log_server.to_environment() if self._settings.log_server else {},
         )
         if key in self._launchers:

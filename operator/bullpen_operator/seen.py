@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class PodPhase(StrEnum):
@@ -111,6 +113,26 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A warning of the cluster's about an attempt: a Kubernetes Event of its KubeJob or pod."""
+
+    reason: str
+    """`FailedCreate`, `FailedMount`, `FailedAttachVolume` ..."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much memory or disk an attempt has, in bytes, and how that grows: times `factor`, up to `max`."""
+
+    limit: int = 0
+    """0: no limit."""
+    factor: float = 1.0
+    max: int = 0
+    """0: it does not grow."""
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptSettings:
     """What settling needs of the job type, frozen at launch: a changed JobQueue does not touch it."""
 
@@ -121,9 +143,14 @@ class AttemptSettings:
     give_back_max: int = 20
     give_back_delay_ms: int = 5_000
     permanent_exit_codes: tuple[int, ...] = ()
+    on_timeout: str = "retry"
+    """`retry` or `fail`."""
+    memory: Allowance = Allowance()
+    disk: Allowance = Allowance()
+    terms: str = ""
+    """Digest of the job type that it was launched for; empty: an operator launched it that did not say."""
     graph: str = ""
     """Name of the Secret of the graph store that gets the results; empty: there are none."""
-    memory_limit_bytes: int | None = None
     cpu_limit: float | None = None
     """Cores."""
     plain: bool = False
@@ -152,6 +179,17 @@ class Attempt:
     previous: str = ""
     """Token of the attempt that had the job before; empty: none of ours."""
 
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Attempt:
+        """Read what `asdict` made of one; what an operator before this one did not write stays at its default.
+
+        Raises TypeError, KeyError, ValueError or AttributeError for anything else.
+        """
+        settings = dict(fields["settings"])
+        settings["permanent_exit_codes"] = tuple(settings["permanent_exit_codes"])
+        settings |= {name: Allowance(**settings[name]) for name in ("memory", "disk") if name in settings}
+        return cls(**{**fields, "settings": AttemptSettings(**settings)})
+
 
 @dataclass(frozen=True, slots=True)
 class KubeJobSeen:
@@ -165,6 +203,12 @@ class KubeJobSeen:
     suspended: bool = False
     conditions: tuple[Condition, ...] = ()
     pods: tuple[PodSeen, ...] = ()
+    warnings: tuple[Told, ...] = ()
+    """Newest first; asked for only where nothing else says why it waits."""
+    bare: bool = False
+    """It is a pod without a KubeJob (`workload: Pod`), which goes by the KubeJob's name."""
+    recorded_at: datetime | None = None
+    """When, of a bare one: nobody but us removes those."""
 
     def pod(self, uid: str) -> PodSeen | None:
         """Return the pod with this uid."""

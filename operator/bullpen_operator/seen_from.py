@@ -11,11 +11,14 @@ from typing import Any, Final
 from bullpen_operator import naming
 from bullpen_operator.manifest import attempt_from_text
 from bullpen_operator.podrules import RUNNER
-from bullpen_operator.seen import Condition, KubeJobSeen, PodPhase, PodSeen, Terminated, Waiting
+from bullpen_operator.seen import Attempt, Condition, KubeJobSeen, PodPhase, PodSeen, Terminated, Told, Waiting
 from bullpen_protocol import plain
 
 TEXT_LIMIT: Final = 4096
 """Characters kept of any text of the cluster's: the longest is a termination message."""
+
+WARNINGS_KEPT: Final = 20
+"""Of the events of one attempt."""
 
 _NEVER_STARTED: Final = frozenset({"StartError", "ContainerCannotRun"})
 """Reasons of a terminated container whose process never ran."""
@@ -39,7 +42,7 @@ class NodeSeen:
 
 @dataclass(frozen=True, slots=True)
 class OwnedPod:
-    """A pod and the KubeJob it belongs to, by name; `orphan` stands for that KubeJob once it is gone."""
+    """A pod and the KubeJob it belongs to, by name; `orphan` stands for that KubeJob where there is none (any more)."""
 
     kube_job: str
     pod: PodSeen
@@ -66,17 +69,25 @@ def kube_job_seen(kube_job: Json, pods: Iterable[PodSeen] = ()) -> KubeJobSeen |
 
 
 def owned_pod(pod: Json) -> OwnedPod | None:
-    """Translate a pod; None: no KubeJob owns it."""
+    """Translate a pod; None: it is no attempt's."""
     metadata = pod.get("metadata") or {}
     owner = next((o["name"] for o in metadata.get("ownerReferences") or () if o.get("kind") == "Job"), None)
-    if owner is None:
-        return None
-    seen = pod_seen(pod)
     attempt = attempt_from_text((metadata.get("annotations") or {}).get(naming.ANNOTATION_ATTEMPT) or "")
     if attempt is None:
-        return OwnedPod(owner, seen)
+        return None if owner is None else OwnedPod(owner, pod_seen(pod))
+    name = owner or naming.kube_job_name(attempt.queue, attempt.job_id, attempt.token)
+    seen = pod_seen(pod)
+    return OwnedPod(name, seen, _orphan(metadata, name, attempt, seen))
+
+
+def _orphan(metadata: Json, name: str, attempt: Attempt, pod: PodSeen) -> KubeJobSeen:
+    """Make an attempt of a pod: a bare one is all there is of it; of any other the KubeJob is gone."""
     created = _time(metadata.get("creationTimestamp"))
-    return OwnedPod(owner, seen, KubeJobSeen(owner, attempt, created, deleting=True, pods=(seen,)))
+    if metadata.get("name") != name:
+        return KubeJobSeen(name, attempt, created, deleting=True, pods=(pod,))
+    recorded = (metadata.get("annotations") or {}).get(naming.ANNOTATION_RECORDED)
+    seen = KubeJobSeen(name, attempt, created, recorded is not None, deleting=pod.deleting, pods=(pod,), bare=True)
+    return seen if recorded is None else replace(seen, recorded_at=_time(recorded))
 
 
 def attempts_seen(kube_jobs: Iterable[KubeJobSeen], pods: Iterable[OwnedPod]) -> list[KubeJobSeen]:
@@ -167,6 +178,17 @@ def node_seen(node: Json | None) -> NodeSeen:
     conditions = (node.get("status") or {}).get("conditions") or ()
     ready = next((condition for condition in conditions if condition.get("type") == "Ready"), None)
     return NodeSeen(ready=None if ready is None else ready.get("status") == "True")
+
+
+def warnings_seen(events: Iterable[Json]) -> tuple[Told, ...]:
+    """Translate Events, newest first; what is normal says nothing of a wait."""
+    warnings = sorted((one for one in events if one.get("type") == "Warning"), key=_event_time, reverse=True)
+    return tuple(Told(_text(one.get("reason")), _text(one.get("message"))) for one in warnings[:WARNINGS_KEPT])
+
+
+def _event_time(event: Json) -> str:
+    times = (event.get(name) for name in ("lastTimestamp", "eventTime", "firstTimestamp"))
+    return str(next(filter(None, times), ""))
 
 
 def _node_ready(runner: Json, conditions: Mapping[Any, Json]) -> bool | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bullpen_operator.breaker import Breaker, Change
@@ -12,6 +12,7 @@ from bullpen_operator.events import Event, EventKind, Report
 from bullpen_operator.model import GRAPH_TIMEOUT_S, JobQueueSpec, JobType
 from bullpen_operator.ports import Clock, Launcher, Queue, Server, Store
 from bullpen_operator.seen import Attempt, AttemptSettings
+from bullpen_operator.sizes import Sizes, sized
 from bullpen_operator.slots import Slots
 from bullpen_protocol.bullmq import Job, Location
 
@@ -34,6 +35,17 @@ class Served:
     """One per JobQueue, or one that several share."""
     stores: Mapping[str, Store] = field(default_factory=dict)
     """Graph stores by the name of their Secret. Attempts of a store that is not here get no records by the operator."""
+    sizes: Mapping[str, Sizes] = field(default_factory=dict)
+    """What job types were known to need before this operator began, by name of the job type."""
+
+
+def same_room(old: JobQueueSpec, new: JobQueueSpec, job_type: str) -> bool:
+    """Whether a job type begins and grows as before: else what was learned of it belongs to what it was."""
+    one, other = old.job_type(job_type), new.job_type(job_type)
+    if one is None or other is None:
+        return False
+    fields = ("resources", "on_out_of_memory", "on_out_of_disk")
+    return all(getattr(one, name) == getattr(other, name) for name in fields)
 
 
 @dataclass
@@ -74,10 +86,14 @@ class Lane:
     slots: Slots = field(default_factory=Slots)
     breaker: Breaker = field(default_factory=Breaker)
     launcher_pause: Backoff = field(default_factory=Backoff)
+    launcher_trouble: str = ""
+    """What the launcher said when it last could not launch."""
     unknown_names: dict[str, float] = field(default_factory=dict)
     """Job names that no job type serves -> when one was last given back."""
     claiming: set[str] = field(default_factory=set)
     """Tokens of claims that this operator has not had an answer to."""
+    sizes: dict[str, Sizes] = field(default_factory=dict)
+    """What attempts proved to need, by name of the job type."""
     away: dict[str, str] = field(default_factory=dict)
     """Graph stores that do not answer as they should -> why, one sentence. While there is one, nothing is claimed."""
     undelivered: int = 0
@@ -87,11 +103,17 @@ class Lane:
 
     def __post_init__(self) -> None:
         """Connect the queue."""
+        self._terms: dict[str, str] = {}
+        self.sizes |= self.served.sizes
         self.describe(self.served)
 
     def describe(self, served: Served) -> None:
         """Take over a description of the same queue: for the next claims, and for the connection."""
-        self.served = served
+        old, self.served = self.served.spec, served
+        self._terms = {}
+        if served.spec != old:
+            self.breaker.reconsider()
+        self.sizes = {name: size for name, size in self.sizes.items() if same_room(old, served.spec, name)}
         self.queue: Queue = served.server.queue(served.spec.queue, served.spec.prefix)
         names = served.spec.job_type
         self.unknown_names = {name: at for name, at in self.unknown_names.items() if names(name) is None}
@@ -124,7 +146,11 @@ class Lane:
         """Describe an attempt by today's spec; an attempt with a KubeJob carries its own description."""
         spec = self.served.spec
         job_id = job.id if isinstance(job, Job) else job.job_id
-        settings = self._settings(spec.job_type(job.name))
+        job_type = spec.job_type(job.name)
+        settings = self._settings(job_type)
+        if job_type is not None:
+            learned = self.sizes.get(job_type.name, Sizes())
+            settings = sized(settings, learned.larger(Sizes.of(job.bullpen.get("sizes"))))
         added_ms, previous = _origin(job)
         return Attempt(
             self.name, spec.prefix, spec.queue, job_id, job.name, token, job.atm + 1, settings, added_ms, previous
@@ -133,7 +159,26 @@ class Lane:
     def _settings(self, job_type: JobType | None) -> AttemptSettings:
         if job_type is None:
             return AttemptSettings(lock_ms=self.lock_ms, graph_timeout_s=min(GRAPH_TIMEOUT_S, self.lock_ms / 1000))
-        return job_type.attempt_settings(self.served.spec.lock_duration)
+        settings = job_type.attempt_settings(self.served.spec.lock_duration)
+        return replace(settings, terms=self._terms_of(job_type))
+
+    def _terms_of(self, job_type: JobType | None) -> str:
+        if job_type is None:
+            return ""
+        if job_type.name not in self._terms:
+            self._terms[job_type.name] = job_type.terms
+        return self._terms[job_type.name]
+
+    def outdated(self, attempt: Attempt) -> bool:
+        """Whether the job type was changed since *attempt* was launched; what runs on after its JobQueue never is."""
+        terms = attempt.settings.terms
+        return bool(terms) and not self.closing and terms != self._terms_of(self.served.spec.job_type(attempt.job_name))
+
+    def learn(self, attempt: Attempt, sizes: Sizes) -> None:
+        """Remember what an attempt proved to need, for the next jobs of its type."""
+        job_type = self.served.spec.job_type(attempt.job_name)
+        if job_type is not None and sizes != Sizes():
+            self.sizes[job_type.name] = sizes.larger(self.sizes.get(job_type.name, Sizes()))
 
     def breaker_changed(self, change: Change | None) -> None:
         """Report that the breaker opened or closed."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Final
 
 from bullpen_operator.audit import Audit, Renewal
 from bullpen_operator.dispatch import Dispatch
+from bullpen_operator.inquiry import Inquiry
 from bullpen_operator.naming import kube_job_name
 from bullpen_operator.outbox import Outbox
 from bullpen_operator.repair import Repair
@@ -15,6 +17,9 @@ from bullpen_operator.served import Lane
 from bullpen_operator.settle import Settle
 from bullpen_operator.slots import Stage
 from bullpen_operator.watch import Watch
+
+HELD_BACK_S: Final = 0.25
+"""A launcher that takes no more for now is asked again after this: it answers from memory."""
 
 
 class Serving:
@@ -29,6 +34,7 @@ class Serving:
         self.audit = Audit(lane, self.repair, stalled_interval_ms)
         self.watch = Watch(lane, self.repair, self.outbox)
         self.renewal = Renewal(lane)
+        self.inquiry = Inquiry(lane, self.watch)
         self.claim_at = 0.0
         """Monotonic time of the next claim if no marker comes before it."""
         self.limited_until = 0.0
@@ -58,6 +64,8 @@ class Serving:
             yield now + wakes_in
         if self.dispatch.may_claim():
             yield self.claim_at
+        elif not self.lane.served.launcher.may_launch():
+            yield now + HELD_BACK_S
 
     async def relaunch(self) -> None:
         """Launch what was claimed while the launcher was away, until it is away again."""

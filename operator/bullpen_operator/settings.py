@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
+from bullpen_operator.allowed import Allowed
 from bullpen_protocol.forwarding.entries import ForwardingError, Target
 
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -40,6 +41,19 @@ class Settings:
     """BULLPEN_RESYNC_INTERVAL_S: how often JobQueues and their Secrets are read again, whatever was heard of them."""
     stale_after_s: float = 300.0
     """BULLPEN_STALE_AFTER_S: a loop that has not turned for so long makes the operator unhealthy."""
+    api_rate: float = 50.0
+    """BULLPEN_API_RATE: requests a second to the API server; a tenth right after the start."""
+    api_burst: float = 100.0
+    """BULLPEN_API_BURST: requests at once after a rest."""
+    podless_limit: int = 50
+    """BULLPEN_PODLESS_LIMIT: no more KubeJobs are made while so many have no pod yet."""
+    allowed: Allowed = field(default_factory=Allowed)
+    """BULLPEN_ALLOWED_IMAGES, _SERVICE_ACCOUNTS, _VOLUMES, _NODE_SELECTORS: what JobQueues may ask for (allowed.py),
+    separated by commas; unset, allowed.py's defaults."""
+    lease: str = ""
+    """BULLPEN_LEASE: name of the Lease by which one of several operators serves; none if not set."""
+    own_namespace: str = ""
+    """BULLPEN_OWN_NAMESPACE, else the service account's: where the Lease is."""
     log_server: Target | None = None
     """LOGS_WS_URL, LOG_COALESCE_WINDOW_MS: where log entries of attempts go, from here and from every runner."""
 
@@ -50,9 +64,12 @@ def from_environment(environment: Mapping[str, str], own_namespace: str | None =
     Raises:
         SettingsError: one sentence.
     """
-    namespaces = _list(environment.get("BULLPEN_NAMESPACES", "")) or _list(own_namespace or _service_account())
+    own = environment.get("BULLPEN_OWN_NAMESPACE") or (own_namespace or _service_account()).strip()
+    namespaces = _list(environment.get("BULLPEN_NAMESPACES", "")) or _list(own)
     if not namespaces:
         raise SettingsError("BULLPEN_NAMESPACES is not set; name the namespace whose JobQueues are to be served")
+    if environment.get("BULLPEN_LEASE") and not own:
+        raise SettingsError("BULLPEN_LEASE is set and BULLPEN_OWN_NAMESPACE is not; name the namespace of the Lease")
     policy = environment.get("BULLPEN_IMAGE_PULL_POLICY") or None
     if policy not in (None, "Always", "IfNotPresent", "Never"):
         raise SettingsError(f"BULLPEN_IMAGE_PULL_POLICY is {policy[:40]!r}; expected Always, IfNotPresent or Never")
@@ -61,14 +78,26 @@ def from_environment(environment: Mapping[str, str], own_namespace: str | None =
         runner_image=environment.get("BULLPEN_RUNNER_IMAGE") or None,
         image_pull_policy=policy,
         image_pull_secrets=_list(environment.get("BULLPEN_IMAGE_PULL_SECRETS", "")),
+        allowed=_allowed(environment),
         http_port=int(_number(environment, "BULLPEN_HTTP_PORT", 8080)),
         log_level=environment.get("LOG_LEVEL", "INFO").upper(),
         audit_interval_s=_number(environment, "BULLPEN_AUDIT_INTERVAL_S", 60),
         status_interval_s=_number(environment, "BULLPEN_STATUS_INTERVAL_S", 5),
+        api_rate=_number(environment, "BULLPEN_API_RATE", 50),
+        api_burst=max(1.0, _number(environment, "BULLPEN_API_BURST", 100)),
+        podless_limit=max(1, int(_number(environment, "BULLPEN_PODLESS_LIMIT", 50))),
         resync_interval_s=_number(environment, "BULLPEN_RESYNC_INTERVAL_S", 60),
         stale_after_s=_number(environment, "BULLPEN_STALE_AFTER_S", 300),
+        lease=environment.get("BULLPEN_LEASE", ""),
+        own_namespace=own,
         log_server=_log_server(environment),
     )
+
+
+def _allowed(environment: Mapping[str, str]) -> Allowed:
+    names = (one.name for one in fields(Allowed))
+    given = {name: environment.get(f"BULLPEN_ALLOWED_{name.upper()}") for name in names}
+    return Allowed(**{name: _list(text) for name, text in given.items() if text is not None})
 
 
 def _log_server(environment: Mapping[str, str]) -> Target | None:

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bullpen_operator.classify import GIVEN_UP, STORE_AWAY, Fault, Outcome, Verdict, no_value
+from bullpen_operator.classify import CANCELLED, GIVEN_UP, SPEC_CHANGED, STORE_AWAY, Fault, Outcome, Verdict, no_value
 from bullpen_operator.events import EventKind
 from bullpen_operator.outbox import Outbox
 from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.served import Lane
+from bullpen_operator.sizes import Sizes, escalated
 from bullpen_protocol.bullmq import Code, HoldResult, Job, QueueError
 
 LONGEST_DELAY_MS: Final = 600_000
@@ -26,8 +27,8 @@ AFTER_OUTAGE_MS: Final = 1_000
 
 UNKNOWN_JOB: Final = "unknown-job"
 CLOSING: Final = "closing"
-TELLS_NOTHING: Final = frozenset({UNKNOWN_JOB, CLOSING})
-"""Codes of attempts that were not launched for a reason that says nothing of any job type."""
+TELLS_NOTHING: Final = frozenset({UNKNOWN_JOB, CLOSING, SPEC_CHANGED, CANCELLED})
+"""Codes of attempts that were not launched, or ended, for a reason that says nothing of any job type."""
 
 _SUPERSEDED: Final = frozenset({Code.JOB_GONE, Code.NO_LOCK, Code.NOT_ACTIVE, Code.OTHER_TOKEN})
 _CHILDREN: Final = {
@@ -53,10 +54,10 @@ class GiveBacks:
         """Count one more."""
         return GiveBacks(self.total + 1, self.capped + (outcome.fault not in (Fault.CONFIGURATION, Fault.OUTAGE)))
 
-    def fields(self, token: str, outcome: Outcome) -> dict[str, str]:
-        """Render for a script's `fields`."""
+    def fields(self, token: str, outcome: Outcome, sizes: Sizes) -> dict[str, str]:
+        """Render for a script's `fields`, with the *sizes* that the job is known to need."""
         body = {"giveBacks": self.total, "capped": self.capped, "reason": outcome.code, "lastToken": token}
-        return {"bullpen": json.dumps(body)}
+        return {"bullpen": json.dumps(body | ({"sizes": sizes.to_json()} if sizes != Sizes() else {}))}
 
 
 def _count(value: Any) -> int:
@@ -89,6 +90,8 @@ def delay_ms(outcome: Outcome, given_back: GiveBacks, attempt: Attempt) -> int:
     Never below the graph timeout when no kubelet confirmed the end: a pod whose hold succeeded just before this
     give-back may write for so long, and the next one must not write beside it.
     """
+    if outcome.code == SPEC_CHANGED:
+        return 1  # it is to be made anew, not later; under the claim's own token no pod can have bound it
     settings = attempt.settings
     first = AFTER_OUTAGE_MS if outcome.code == STORE_AWAY else settings.give_back_delay_ms
     growing = min(first << min(given_back.total, 20), LONGEST_DELAY_MS)
@@ -104,6 +107,12 @@ class _Case:
     job: Job
     fence: str
     given_back: GiveBacks
+    sizes: Sizes
+
+    def fields(self, outcome: Outcome) -> dict[str, str]:
+        """What is left in the job beside the move; a give-back counts itself."""
+        given_back = self.given_back.and_one(outcome) if outcome.verdict is Verdict.GIVE_BACK else self.given_back
+        return given_back.fields(self.attempt.token, outcome, self.sizes)
 
 
 class Settle:
@@ -122,14 +131,17 @@ class Settle:
         job = await self._lane.queue.load(attempt.job_id)
         if job is None or job.pb != fence:
             return False
-        case = _Case(attempt, job, fence, GiveBacks.of(job))
-        final = capped(with_value(outcome, job, fence), case.given_back, attempt)
+        given_back = GiveBacks.of(job)
+        valued = with_value(outcome, job, fence)
+        final, learned = escalated(capped(valued, given_back, attempt), attempt.settings)
+        case = _Case(attempt, job, fence, given_back, learned.larger(Sizes.of(job.bullpen.get("sizes"))))
         try:
             await self._finish(case, final)
         except QueueError as error:
             if error.code not in _SUPERSEDED:
                 raise
             return False
+        self._lane.learn(attempt, learned)
         self._settled(attempt, final)
         await self._outbox.put(attempt, final, seen, job, uid=fence.partition("#")[2])
         return True
@@ -144,12 +156,12 @@ class Settle:
 
     async def _give_back(self, case: _Case, outcome: Outcome) -> None:
         queue, delay = self._lane.queue, delay_ms(outcome, case.given_back, case.attempt)
-        fields = case.given_back.and_one(outcome).fields(case.attempt.token, outcome)
+        fields = case.fields(outcome)
         await self._fenced(case, lambda: queue.give_back(case.job, case.fence, delay, fields=fields))
 
     async def _complete(self, case: _Case, outcome: Outcome) -> None:
         queue, value = self._lane.queue, outcome.value_json or "null"
-        fields = case.given_back.fields(case.attempt.token, outcome)
+        fields = case.fields(outcome)
         try:
             await self._fenced(case, lambda: queue.complete(case.job, case.fence, value, fields=fields))
         except QueueError as error:
@@ -161,7 +173,7 @@ class Settle:
 
     async def _fail(self, case: _Case, outcome: Outcome) -> None:
         queue, final = self._lane.queue, outcome.verdict is Verdict.UNRECOVERABLE
-        fields = case.given_back.fields(case.attempt.token, outcome)
+        fields = case.fields(outcome)
         stack = [f"{outcome.sentence}\n    at bullpen ({outcome.code})"]
         await self._fenced(
             case,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bullpen_operator.seen import Attempt
+from bullpen_operator.waits import DULL
 
 
 class Stage(StrEnum):
@@ -34,6 +35,13 @@ class Slot:
     waiting: str = ""
     """Code of the reason why it has not started."""
     sentence: str = ""
+    instead_of: str = ""
+    """Of a reason that only events tell: the code that it would have without them."""
+
+    @property
+    def stuck(self) -> bool:
+        """It can't start, for a reason that is known."""
+        return self.stage is Stage.PENDING and self.waiting not in DULL
 
 
 @dataclass
@@ -60,6 +68,10 @@ class Slots:
         """Free what a complete comparison did not find."""
         for token in [token for token in self.held if token not in tokens]:
             self.free(token)
+
+    def stuck(self) -> int:
+        """Count the attempts that can't start, for a reason that is known."""
+        return sum(slot.stuck for slot in self.held.values())
 
     def unbound(self) -> Iterable[Slot]:
         """Attempts whose lock the operator renews."""

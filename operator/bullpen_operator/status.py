@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bullpen_operator.escaping import safe
 from bullpen_operator.naming import kube_job_name
 from bullpen_operator.served import Lane
 from bullpen_operator.serving import Serving
+from bullpen_operator.sizes import Sizes
 from bullpen_operator.slots import Slot, Stage
 from bullpen_protocol.bullmq import RedisFaultError
 
@@ -44,9 +46,15 @@ class QueueStatus:
     """Oldest first."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """BullMQ's states of the queue; empty while Redis is away."""
+    oldest_waiting: datetime | None = None
+    """When the oldest of the jobs that come next was added."""
     suspended: bool = False
     degraded: str = ""
     """Why jobs are not claimed, or what waits for a job type; one sentence, empty when all is well."""
+    sizes: Mapping[str, Sizes] = field(default_factory=dict)
+    """What attempts proved to need beyond their limits, by job type."""
+    stuck: str = ""
+    """What keeps most of the pods from starting that can't; one steady sentence, empty when none is kept."""
     reason: str = ""
     """The same for machines, as a condition has it: `RedisAway`, `StoreAway` ..."""
     stopped: bool = False
@@ -77,10 +85,13 @@ async def status_of(serving: Serving, now: float, settled: Mapping[str, int]) ->
         running=running,
         attempts=tuple(_attempt(slot, now) for slot in slots),
         counts=counts,
+        oldest_waiting=await _oldest_waiting(lane),
         suspended=lane.served.spec.suspend,
         degraded=trouble.sentence,
         reason=trouble.reason,
         stopped=trouble.stops,
+        sizes=dict(lane.sizes),
+        stuck=stuck(lane),
         unknown_names=tuple(lane.unknown_names),
         audited_at=serving.audited_at,
         settled=dict(settled),
@@ -108,7 +119,8 @@ def trouble_of(lane: Lane, *, redis_away: bool) -> Trouble:
     if lane.away:
         return Trouble("StoreAway", lane.away_sentence)
     if lane.launcher_pause.active:
-        return Trouble("LauncherAway", "attempts can't be launched right now; claimed jobs keep their locks")
+        why = f"attempts can't be launched right now ({lane.launcher_trouble}); claimed jobs keep their locks"
+        return Trouble("LauncherAway", why)
     if lane.unknown_names:
         # Names that no job type serves hold up their own jobs only: the others are claimed.
         names = ", ".join(repr(name) for name in list(lane.unknown_names)[-3:])
@@ -116,11 +128,29 @@ def trouble_of(lane: Lane, *, redis_away: bool) -> Trouble:
     return Trouble(stops=False)
 
 
+def stuck(lane: Lane) -> str:
+    """Say what keeps pods from starting: the reason that most of them have, without their number, which changes."""
+    reasons = Counter((slot.waiting, slot.sentence) for slot in lane.slots.held.values() if slot.stuck)
+    if not reasons:
+        return ""
+    (code, sentence), _ = min(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return f"pods can't start ({code}): {sentence}"
+
+
 async def _counts(lane: Lane) -> Mapping[str, int]:
     try:
         return await lane.queue.counts()
     except RedisFaultError:
         return {}
+
+
+async def _oldest_waiting(lane: Lane) -> datetime | None:
+    try:
+        added_ms = await lane.queue.oldest_waiting_ms()
+    except RedisFaultError:
+        return None
+    # a producer writes what it likes: what is no time of our millennium is not shown
+    return datetime.fromtimestamp(added_ms / 1000, UTC) if added_ms and added_ms < 32_503_680_000_000 else None
 
 
 def _attempt(slot: Slot, now: float) -> AttemptStatus:

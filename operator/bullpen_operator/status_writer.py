@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from bullpen_operator.jobqueue_status import JobQueueStatus, condition, keep_times
+from bullpen_operator.announcer import Announcer
+from bullpen_operator.entries import CONFLICT, Entry, Rehearsed
+from bullpen_operator.jobqueue_status import JobQueueStatus, LearnedSize, condition, keep_times
 from bullpen_operator.kube import KubeApi, KubeError, jobqueues
-from bullpen_operator.roster import Entry, Roster
+from bullpen_operator.roster import Roster
+from bullpen_operator.sizes import Sizes, text_of
 from bullpen_operator.status import QueueStatus
 
 logger = logging.getLogger(__name__)
@@ -35,6 +38,7 @@ class StatusWriter:
         self._engine = engine
         self._roster = roster
         self._show = show
+        self._announcer = Announcer(api)
         self._queues: tuple[QueueStatus, ...] = ()
         self._turned = time.monotonic()
 
@@ -66,13 +70,17 @@ class StatusWriter:
         by_name = {queue.name: queue for queue in queues if not queue.leaving}
         for entry in list(self._roster.entries.values()):
             status = status_of(entry, by_name.get(entry.full_name), datetime.now(UTC))
-            body = status.model_dump(mode="json", by_alias=True)
+            body = status.model_dump(mode="json", by_alias=True, exclude_none=True)
             if body != entry.status:
+                await self._announcer.tell(entry, body)
                 await self._write(entry, body)
+        self._announcer.forget({entry.full_name for entry in self._roster.entries.values()})
 
     async def _write(self, entry: Entry, status: Mapping[str, Any]) -> None:
         try:
-            if await self._api.patch(jobqueues(entry.namespace, entry.name, "status"), {"status": dict(status)}):
+            # in a merge patch null removes; what was never there may be removed, too
+            patch = {"status": dict.fromkeys(_LEFT_OUT) | dict(status)}
+            if await self._api.patch(jobqueues(entry.namespace, entry.name, "status"), patch):
                 entry.status = status
         except KubeError as error:
             logger.warning("could not write status", extra={"jobqueue": entry.full_name, "error": str(error)})
@@ -91,21 +99,54 @@ class Verdict:
 def status_of(entry: Entry, queue: QueueStatus | None, now: datetime) -> JobQueueStatus:
     """Put together what is known of one JobQueue; numbers that can't be read now stay what they were."""
     verdict = judge(entry, queue)
-    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    fresh = (
-        condition("Ready", verdict.ready, verdict.reason, verdict.sentence, now=stamp, generation=entry.generation),
-        condition(
-            "Degraded", verdict.degraded, verdict.reason, verdict.sentence, now=stamp, generation=entry.generation
-        ),
-    )
+    stamp = _stamp(now)
+    refused = entry.rehearsed.sentence if entry.rehearsed is not None else ""
+    told = _conditions(verdict, entry.rehearsed)
+    fresh = [condition(*one, now=stamp, generation=entry.generation) for one in told]
     return JobQueueStatus(
         observed_generation=entry.generation,
+        oldest_waiting=_stamp(queue.oldest_waiting) if queue is not None and queue.oldest_waiting else None,
+        give_backs=entry.given_back_before + (queue.settled.get("give-back", 0) if queue is not None else 0),
         pods_pending=queue.pending if queue is not None else 0,
         pods_running=queue.running if queue is not None else 0,
-        blocked_by=verdict.sentence,
+        sizes=_sizes(queue.sizes) if queue is not None else (),
+        blocked_by=verdict.sentence or (queue.stuck if queue is not None else "") or refused,
         conditions=keep_times(fresh, entry.status.get("conditions") or ()),
         **_numbers(queue.counts if queue is not None else {}, entry.status),
     )
+
+
+def _sizes(sizes: Mapping[str, Sizes]) -> tuple[LearnedSize, ...]:
+    return tuple(
+        LearnedSize(
+            job_type=name,
+            memory=text_of(size.memory) if size.memory else None,
+            ephemeral_storage=text_of(size.disk) if size.disk else None,
+        )
+        for name, size in sorted(sizes.items())
+    )
+
+
+def _reason(code: str) -> str:
+    """Make a condition's reason of a code: `pod-security` -> `PodSecurity`."""
+    return "".join(word.capitalize() for word in code.split("-"))
+
+
+def _stamp(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _conditions(verdict: Verdict, rehearsed: Rehearsed | None) -> list[tuple[str, bool, str, str]]:
+    told = [
+        ("Ready", verdict.ready, verdict.reason, verdict.sentence),
+        ("Degraded", verdict.degraded, verdict.reason, verdict.sentence),
+    ]
+    if rehearsed is not None:
+        reason = _reason(rehearsed.code or "accepted")
+        told.append(("TemplateAccepted", rehearsed.accepted, reason, rehearsed.sentence))
+    if verdict.reason == CONFLICT:
+        told.append((CONFLICT, True, "QueueServedTwice", verdict.sentence))
+    return told
 
 
 def judge(entry: Entry, queue: QueueStatus | None) -> Verdict:
@@ -137,6 +178,9 @@ def _numbers(counts: Mapping[str, int], before: Mapping[str, Any]) -> dict[str, 
         return {name: int(before.get(name) or 0) for name in _STATES}
     return {name: sum(counts.get(state, 0) for state in states) for name, states in _STATES.items()}
 
+
+_LEFT_OUT: Final = ("oldestWaiting",)
+"""Fields of a status that are left out at times."""
 
 _STATES: Final[Mapping[str, tuple[str, ...]]] = {
     "waiting": ("wait", "paused"),

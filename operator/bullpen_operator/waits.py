@@ -8,16 +8,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from bullpen_operator.escaping import safe
-from bullpen_operator.seen import KubeJobSeen, PodSeen, Waiting
+from bullpen_operator.refusals import refusal_of
+from bullpen_operator.seen import KubeJobSeen, PodSeen, Told, Waiting
+from bullpen_operator.wording import steady, unscheduled
 
 SECOND_PULL_S: Final = 20.0
 """The kubelet has pulled twice by then (it waits 10 s after the first failure): a definite refusal is believed."""
 CONFIG_GRACE_S: Final = 60.0
 """A Secret or ConfigMap may be created a little after the pod."""
 
+NO_POD: Final = "no-pod"
+STARTING: Final = "starting"
+DULL: Final = frozenset({"", STARTING, NO_POD})
+"""Codes that say no more than that it has not started yet."""
+
+_DULL: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Reasons of a container that waits for something else."""
+
 _DEFINITE = re.compile(r"not found|manifest unknown|unauthorized|forbidden|denied|\b40[134]\b", re.IGNORECASE)
 _PASSING = re.compile(r"pull QPS exceeded|RegistryUnavailable|\b429\b|\b5\d\d\b|timeout|timed out", re.IGNORECASE)
+_MISSING = re.compile(r"\b(?:secret|configmap|persistentvolumeclaim)s? \"[^\"]*\" not found", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +38,76 @@ class Wait:
     sentence: str
     configuration: bool = False
     hopeless: bool = False
+    instead_of: str = ""
+    """Of a reason that only events tell: the dull code that it explains."""
 
 
 def wait_of(pod: PodSeen | None, seen: KubeJobSeen, now: datetime) -> Wait:
     """Say why *pod* has not started; None: the KubeJob has no pod yet."""
+    age_s = (now - seen.created_at).total_seconds()
     if seen.suspended:
         return Wait("suspended", "its KubeJob is suspended, to be released by whoever suspended it")
     if pod is None:
-        return Wait("no-pod", "Kubernetes has not made its pod: the KubeJob's events say why (quota, admission)")
+        return _podless(seen.warnings, age_s)
     if pod.unschedulable:
         return _unschedulable(pod.unschedulable)
-    if pod.waiting is None:
-        return Wait("starting", "its container is being started")
-    return _container(pod.waiting, (now - seen.created_at).total_seconds())
+    if pod.waiting is None or pod.waiting.reason in _DULL:
+        return _starting(seen.warnings, age_s)
+    return _container(pod.waiting, age_s)
+
+
+def unexplained(seen: KubeJobSeen) -> bool:
+    """Whether an attempt waits and nothing but events can say why."""
+    live = [pod for pod in seen.pods if not pod.ended]
+    if seen.suspended or seen.deleting or (seen.pods and not live) or seen.conditions:
+        return False
+    pod = live[-1] if live else None
+    return pod is None or not (pod.started or pod.unschedulable or (pod.waiting and pod.waiting.reason not in _DULL))
+
+
+def _podless(warnings: tuple[Told, ...], age_s: float) -> Wait:
+    told = next((one for one in warnings if one.reason == "FailedCreate"), None)
+    if told is None:
+        return Wait(NO_POD, "Kubernetes has not made its pod yet")
+    refusal = refusal_of(told.message)
+    if refusal is None:
+        return Wait("not-created", f"its pod can't be made ({steady(told.message)})", instead_of=NO_POD)
+    sentence = f"{refusal.words} ({steady(told.message)})"
+    hopeless = refusal.configuration and age_s >= refusal.grace_s
+    return Wait(refusal.code, sentence, refusal.configuration, hopeless, NO_POD)
 
 
 def _unschedulable(message: str) -> Wait:
     if "gate" in message.lower():
-        return Wait("gated", f"its pod waits for a scheduling gate ({safe(message, 200)})")
-    return Wait("unschedulable", f"no node takes its pod ({safe(message, 200)})")
+        return Wait("gated", f"its pod waits for a scheduling gate ({steady(message)})")
+    kind, reasons = unscheduled(message)
+    code = f"unschedulable-{kind}" if kind else "unschedulable"
+    return Wait(code, f"no node takes its pod ({reasons})", configuration=bool(_MISSING.search(message[:4096])))
+
+
+def _starting(warnings: tuple[Told, ...], age_s: float) -> Wait:
+    told = next((one for one in warnings if one.reason in _TROUBLES), None)
+    if told is None:
+        return Wait(STARTING, "its container is being started")
+    code, words = _TROUBLES[told.reason]
+    missing = bool(_MISSING.search(told.message))
+    return Wait(code, f"{words} ({steady(told.message)})", missing, missing and age_s >= CONFIG_GRACE_S, STARTING)
+
+
+_TROUBLES: Final[Mapping[str, tuple[str, str]]] = {
+    "FailedMount": ("volume", "a volume can't be mounted"),
+    "FailedAttachVolume": ("volume", "a volume can't be attached"),
+    "FailedMapVolume": ("volume", "a volume can't be mapped"),
+    "FailedCreatePodSandBox": ("sandbox", "the node can't make its sandbox"),
+    "NetworkNotReady": ("sandbox", "the node's network is not ready"),
+}
+"""Reason of an event -> code and words, of pods that say no more than that their container is being created."""
 
 
 def _container(waiting: Waiting, age_s: float) -> Wait:
     rule = _RULES.get(waiting.reason)
     if rule is not None:
         return rule(waiting, age_s)
-    if waiting.reason in ("ContainerCreating", "PodInitializing", ""):
-        return Wait("starting", "its container is being started")
     return Wait("waiting", f"its container waits: {_told(waiting)}")
 
 
@@ -80,7 +133,7 @@ def _command(waiting: Waiting, _: float) -> Wait:
 
 
 def _told(waiting: Waiting) -> str:
-    return safe(f"{waiting.reason} {waiting.message}".strip(), 240)
+    return steady(f"{waiting.reason} {waiting.message}".strip())
 
 
 _RULES: Final[Mapping[str, Callable[[Waiting, float], Wait]]] = {

@@ -112,6 +112,8 @@ class Assignment:
     redis_ca: str | None = None
     lock_ms: int = 60_000
     timeout_s: float = 3600.0
+    on_timeout: str = "retry"
+    """`retry`: counted; `fail`: for good."""
     attempt: int = 1
     graph_url: str | None = None
     graph_update_url: str | None = None
@@ -165,6 +167,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "processor": "BULLPEN_PROCESSOR",
     "lock_ms": "BULLPEN_LOCK_MS",
     "timeout_s": "BULLPEN_TIMEOUT_S",
+    "on_timeout": "BULLPEN_ON_TIMEOUT",
     "attempt": "BULLPEN_ATTEMPT",
     "graph_url": "BULLPEN_GRAPH_URL",
     "graph_update_url": "BULLPEN_GRAPH_UPDATE_URL",

@@ -42,12 +42,13 @@ class Returned:
 class Conversation:
     """One child, from its import to its end."""
 
-    def __init__(self, child: Child, loop: Loop, relay: Relay, log: Log, timeout_s: float) -> None:
+    def __init__(self, child: Child, loop: Loop, relay: Relay, log: Log, timeout_s: float, final_timeout: bool) -> None:
         self._child = child
         self._loop = loop
         self._relay = relay
         self._log = log
         self._timeout_s = timeout_s
+        self._final_timeout = final_timeout
         self._kills = OomKills()
         self._write: bytes | None = None
         self._came: Returned | Failure | EndedError | None = None
@@ -183,7 +184,7 @@ class Conversation:
         self._come(self._timed_out())
 
     def _timed_out(self) -> Failure:
-        return Failure(f"timed out after {self._timeout_s:g} s")
+        return Failure(f"timed out after {self._timeout_s:g} s", unrecoverable=self._final_timeout)
 
     def _come(self, what: Returned | Failure | EndedError) -> None:
         """The first word counts: what a child says after its deadline does not."""

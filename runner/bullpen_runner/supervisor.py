@@ -41,7 +41,8 @@ class Supervisor:
         self._lease = Lease(queue, assignment, loop, log)
         self._binding = Binding(assignment, queue, self._lease, loop)
         self._relay = Relay(queue, assignment.job_id, self._lease, loop, log)
-        self._child = Conversation(child, loop, self._relay, log, assignment.timeout_s)
+        final_timeout = assignment.on_timeout == "fail"
+        self._child = Conversation(child, loop, self._relay, log, assignment.timeout_s, final_timeout)
         recorder = Recorder(assignment, Usage(child.pid), lambda: self._child.used)
         self._persist = Persist(assignment, queue, self._lease, loop, log, recorder)
 

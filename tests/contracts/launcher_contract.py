@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -28,6 +28,8 @@ class Rig:
     launcher: Launcher
     end: Callable[[str, int], Awaitable[None]]
     """Have the process of the named attempt end with this code."""
+    write: Callable[[str, str], Awaitable[None]]
+    """Have the process of the named attempt have written this text."""
     start: Callable[[str], Awaitable[None]] = _by_itself
     """Have the process of the named attempt start, where it does not by itself."""
 
@@ -48,12 +50,14 @@ async def until(look: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]
 
 
 class LauncherContract:
+    job_type = JOB_TYPE
+
     @pytest.fixture
     def rig(self) -> Rig:
         raise NotImplementedError
 
     async def _launched(self, rig: Rig, attempt: Attempt) -> KubeJobSeen:
-        await rig.launcher.launch(attempt, JOB_TYPE)
+        await rig.launcher.launch(attempt, self.job_type)
         (seen,) = [one for one in await rig.launcher.list() if one.attempt == attempt]
         return seen
 
@@ -74,7 +78,7 @@ class LauncherContract:
 
     async def test_launching_twice_makes_one_attempt_with_one_pod(self, rig: Rig) -> None:
         first = await self._running(rig, an_attempt())
-        await rig.launcher.launch(an_attempt(), JOB_TYPE)
+        await rig.launcher.launch(an_attempt(), self.job_type)
         (again,) = await rig.launcher.list()
         assert [pod.uid for pod in again.pods] == [pod.uid for pod in first.pods]
 
@@ -109,7 +113,7 @@ class LauncherContract:
         await rig.end(running.name, 1)
         await until(lambda: rig.launcher.look(running.name), lambda seen: seen.pods[0].ended)
         await rig.launcher.mark_recorded(running.name)
-        await rig.launcher.launch(an_attempt(), JOB_TYPE)
+        await rig.launcher.launch(an_attempt(), self.job_type)
         again = await rig.launcher.look(running.name)
         assert again is None or (again.pods[0].uid == running.pods[0].uid and again.pods[0].ended)
 
@@ -127,6 +131,14 @@ class LauncherContract:
             lambda: rig.launcher.look(running.name), lambda seen: seen is None or all(pod.ended for pod in seen.pods)
         )
         assert seen is None or seen.deleting
+
+    async def test_the_end_of_what_it_wrote_can_be_read_after_its_end(self, rig: Rig) -> None:
+        running = await self._running(rig, an_attempt())
+        await rig.write(running.name, "one\ntwo\nthree\n")
+        await rig.end(running.name, 1)
+        seen = await until(lambda: rig.launcher.look(running.name), lambda seen: seen.pods[0].ended)
+        assert (await rig.launcher.log_tail(seen, seen.pods[0].uid, 2)).splitlines() == ["two", "three"]
+        assert await rig.launcher.log_tail(replace(seen, name="bp-nobody", pods=()), "nobody", 2) == ""
 
     async def test_nobody_s_name_can_be_looked_up_deleted_and_recorded(self, rig: Rig) -> None:
         await rig.launcher.delete("bp-nobody")

@@ -358,6 +358,12 @@ class QueueContract:
         assert (location.exists, location.active, location.lock, location.pb) == (False, False, None, None)
         assert await rig.queue.load("99") is None
 
+    async def test_cancels_are_told_for_many_jobs_in_their_order(self, rig: QueueRig) -> None:
+        ids = [await rig.queue.add("n", "{}", {}) for _ in range(3)]
+        await rig.command("HSET", rig.queue.keys(ids[1]), "bullpen.cancel", "T")
+        assert await rig.queue.cancels([*ids, "nobody"]) == [None, "T", None, None]
+        assert await rig.queue.cancels([]) == []
+
     async def test_a_cancel_is_seen(self, rig: QueueRig) -> None:
         job = await rig.claimed()
         await rig.command("HSET", rig.key(job.id), "bullpen.cancel", T)
@@ -371,6 +377,22 @@ class QueueContract:
         assert await rig.queue.active_ids() == [active.id]
         counts = await rig.queue.counts()
         assert {name: count for name, count in counts.items() if count} == {"wait": 1, "active": 1, "delayed": 1}
+
+    async def test_the_oldest_of_the_jobs_that_come_next_tells_since_when_it_waits(self, rig: QueueRig) -> None:
+        assert await rig.queue.oldest_waiting_ms() is None
+        for opts, added_ms in (({}, 5_000), ({}, 4_000), ({"priority": 2}, 3_000)):
+            job_id = await rig.queue.add("n", "{}", opts)
+            await rig.command("HSET", rig.queue.keys(job_id), "timestamp", str(added_ms))
+            if added_ms != 3_000:
+                assert await rig.queue.oldest_waiting_ms() == 5_000
+        assert await rig.queue.oldest_waiting_ms() == 3_000
+
+    async def test_a_note_is_the_last_of_as_many_log_lines_as_the_producer_keeps(self, rig: QueueRig) -> None:
+        job_id = await rig.queue.add("n", "{}", {"keepLogs": 2})
+        for line in "abc":
+            await rig.queue.note(job_id, line)
+        assert await rig.command("LRANGE", rig.queue.keys(f"{job_id}:logs"), 0, -1) == ["b", "c"]
+        assert await rig.queue.note("nobody", "x") == -1
 
     # ---- outbox ----
 

@@ -11,6 +11,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from bullpen_operator.kube import KubeApi
 from bullpen_operator.kube_launcher import KubeLauncher, Nodes
 from bullpen_operator.manifest import Placement
+from bullpen_operator.model import JobType
 from bullpen_operator.namespace_mirror import NamespaceMirror
 from contracts.launcher_contract import LauncherContract, Rig
 from fakes.api_server import FakeApiServer, until
@@ -26,9 +27,13 @@ class TestKubeLauncher(LauncherContract):
         placement = Placement(NAMESPACE, "q", "i", "redis", default_image="runner:1")
         loops = [asyncio.create_task(mirror.run()), asyncio.create_task(kubelet.run())]
         await until(lambda: len(server.asked("GET", watch=True)) == 2)
-        yield Rig(KubeLauncher(api, mirror, Nodes(api), placement), kubelet.end)
+        yield Rig(KubeLauncher(api, mirror, Nodes(api), placement), kubelet.end, kubelet.write)
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
         await api.close()
         await server.stop()
+
+
+class TestKubeLauncherOfBarePods(TestKubeLauncher):
+    job_type = JobType.model_validate({"name": "resize", "workload": "Pod"})

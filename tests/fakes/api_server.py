@@ -13,7 +13,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-_COLLECTION = re.compile(r"(/.*/(?:jobs|pods|nodes|secrets|namespaces|jobqueues))(?:/([^/]+))?(/status)?")
+_KINDS = "jobs|pods|events|nodes|secrets|namespaces|jobqueues|leases"
+_COLLECTION = re.compile(rf"(/.*/(?:{_KINDS}))(?:/([^/]+))?(/status|/log)?")
 Json = dict[str, Any]
 
 
@@ -28,8 +29,12 @@ class FakeApiServer:
         self.silent = False
         self.version = {"major": "1", "minor": "34"}
         self.page = 500
+        self.logs: dict[str, str] = {}
+        """What pods wrote, by name."""
         self.delete_job: Callable[[str], Awaitable[None]] | None = None
         """What deleting a KubeJob does, if something of a job controller is wanted."""
+        self.delete_pod: Callable[[str], Awaitable[None]] | None = None
+        """What deleting a pod does, if something of a kubelet is wanted."""
         self._version = itertools.count(1)
         self._now = 0
         self._oldest = 0
@@ -104,27 +109,48 @@ class FakeApiServer:
         collection, name = match[1], match[2]
         if request.method == "GET" and name is None:
             return await (self._watch if "watch" in request.query else self._list)(request, collection)
+        if match[3] == "/log":
+            return self._log(name, int(request.query["tailLines"]))
         body = await request.json() if request.can_read_body else {}
         self.bodies.append(body)
-        return await self._object(request.method, collection, name, body)
+        return await self._object(request.method, collection, name, body, dry="dryRun" in request.query)
 
-    async def _object(self, method: str, collection: str, name: str | None, body: Json) -> web.Response:
+    def _log(self, name: str, lines: int) -> web.Response:
+        if name not in self.logs:
+            return status(404, "NotFound")
+        return web.Response(text="".join(self.logs[name].splitlines(keepends=True)[-lines:]))
+
+    async def _object(self, method: str, collection: str, name: str | None, body: Json, *, dry: bool) -> web.Response:
         name = name or body["metadata"]["name"]
         found = self.objects[collection].get(name)
+        if method == "POST" and dry:
+            return web.json_response(body)
         if method == "POST":
             return status(409, "AlreadyExists") if found else web.json_response(await self.put(collection, body))
         if found is None:
             return status(404, "NotFound")
         if method == "DELETE" and self.delete_job is not None and collection.endswith("/jobs"):
             await self.delete_job(name)
+        elif method == "DELETE" and self.delete_pod is not None and collection.endswith("/pods"):
+            await self.delete_pod(name)
         elif method == "DELETE":
             await self.remove(collection, name)
         elif method == "PATCH":
-            found = await self.put(collection, _merge(found, body))
+            return await self._patch(collection, found, body)
         return web.json_response(found)
 
+    async def _patch(self, collection: str, found: Json, body: Json) -> web.Response:
+        if _outdated(found, body):
+            return status(409, "Conflict")
+        return web.json_response(await self.put(collection, _merge(found, body)))
+
     async def _list(self, request: web.Request, collection: str) -> web.Response:
-        items = [i for i in self.objects[collection].values() if _selected(i, request.query.get("labelSelector", ""))]
+        items = [
+            i
+            for i in self.objects[collection].values()
+            if _selected(i, request.query.get("labelSelector", ""))
+            and _about(i, request.query.get("fieldSelector", ""))
+        ]
         start, limit = int(request.query.get("continue", 0)), min(int(request.query["limit"]), self.page)
         more = str(start + limit) if start + limit < len(items) else ""
         metadata = {"resourceVersion": str(self._now), "continue": more}
@@ -179,6 +205,16 @@ def _selected(item: Json, selector: str) -> bool:
         if key not in labels or (value and labels[key] != value):
             return False
     return True
+
+
+def _outdated(found: Json, patch: Json) -> bool:
+    version = (patch.get("metadata") or {}).get("resourceVersion")
+    return version not in (None, found["metadata"].get("resourceVersion"))
+
+
+def _about(item: Json, selector: str) -> bool:
+    """Only what is asked for: `involvedObject.uid`."""
+    return not selector or item["involvedObject"]["uid"] == selector.partition("=")[2]
 
 
 def _merge(old: Json, patch: Json) -> Json:

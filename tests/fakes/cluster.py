@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bullpen_operator.model import JobType
 from bullpen_operator.naming import kube_job_name
 from bullpen_operator.ports import LaunchError, LauncherUnavailableError
-from bullpen_operator.seen import Attempt, Condition, KubeJobSeen, PodPhase, PodSeen, Terminated
+from bullpen_operator.seen import Attempt, Condition, KubeJobSeen, PodPhase, PodSeen, Terminated, Told, Waiting
 
 
 @dataclass
@@ -25,14 +25,17 @@ class FakePod:
     deleting: bool = False
     disruption: str = ""
     reason: str = ""
+    unschedulable: str = ""
+    waiting: Waiting | None = None
     terminated: Terminated | None = None
     vanished: bool = False
+    log: str = ""
 
     def seen(self) -> PodSeen:
         return PodSeen(
             self.uid, f"pod-{self.uid}", self.phase, self.reason, node="node", node_ready=self.node_ready,
             node_gone=self.node_gone, deleting=self.deleting, disruption=self.disruption, started=self.started,
-            terminated=self.terminated,
+            terminated=self.terminated, unschedulable=self.unschedulable, waiting=self.waiting,
         )  # fmt: skip
 
     def start(self) -> None:
@@ -58,6 +61,8 @@ class FakeKubeJob:
     gone: bool = False
     suspended: bool = False
     conditions: tuple[Condition, ...] = ()
+    warnings: tuple[Told, ...] = ()
+    """What its events say: only `look` asks for them."""
 
     def seen(self) -> KubeJobSeen:
         return KubeJobSeen(
@@ -90,10 +95,13 @@ class FakeCluster:
         self.pods_at_once = pods_at_once
         self.kube_jobs: dict[str, FakeKubeJob] = {}
         self.on_delete: Callable[[FakeKubeJob], None] = lambda _: None
+        self.keeps_up = True
         self.refusal: LaunchError | None = None
         """What launches are answered with."""
         self.fails: set[str] = set()
         """Requests that can't be made now: `launch`, `list`, `look`, `delete`, `record`."""
+        self.looks: list[str] = []
+        """Names that were looked at, in order."""
         self.launches: list[str] = []
         """Names, in order, also of those that were there."""
         self.deleted: list[str] = []
@@ -117,14 +125,24 @@ class FakeCluster:
                 self.add_pod(kube_job)
             self.tell(kube_job)
 
+    def may_launch(self) -> bool:
+        return self.keeps_up
+
     async def list(self) -> Sequence[KubeJobSeen]:
         await self._ask("list")
         return [kube_job.seen() for kube_job in self.kube_jobs.values()]
 
     async def look(self, name: str) -> KubeJobSeen | None:
         await self._ask("look")
+        self.looks.append(name)
         kube_job = self.kube_jobs.get(name)
-        return None if kube_job is None else kube_job.seen()
+        return None if kube_job is None else replace(kube_job.seen(), warnings=kube_job.warnings)
+
+    async def log_tail(self, seen: KubeJobSeen, uid: str, lines: int) -> str:
+        await self._ask("log")
+        pods = self.kube_jobs[seen.name].pods if seen.name in self.kube_jobs else []
+        text = next((pod.log for pod in pods if pod.uid == uid), "")
+        return "\n".join(text.splitlines()[-lines:])
 
     async def delete(self, name: str) -> None:
         await self._ask("delete")

@@ -1,4 +1,4 @@
-"""Job controller and kubelet for FakeApiServer: a KubeJob gets one pod, which runs until it is told to end."""
+"""Job controller and kubelet for FakeApiServer: a KubeJob gets one pod, a pod runs until it is told to end."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ class FakeKubelet:
         self._server = server
         self._seen: set[str] = set()
         server.delete_job = self.delete
+        server.delete_pod = self.delete_pod
 
     async def run(self) -> None:
-        """Look for new KubeJobs; a fake has no need to watch."""
+        """Look for new KubeJobs and bare pods; a fake has no need to watch."""
         while True:
+            for name, pod in list(self._server.objects[PODS].items()):
+                if "status" not in pod:
+                    await self._server.put(PODS, _running(pod | {"metadata": pod["metadata"] | _made()}, name))
             for name, kube_job in list(self._server.objects[JOBS].items()):
                 if name not in self._seen:
                     self._seen.add(name)
@@ -35,7 +39,7 @@ class FakeKubelet:
 
     async def end(self, name: str, code: int) -> None:
         """Have the main container of a KubeJob's pod end with this code."""
-        pod = copy.deepcopy(self._server.objects[PODS][f"{name}-x"])
+        pod = copy.deepcopy(self._server.objects[PODS][self._pod_of(name)])
         reason = "Completed" if code == 0 else "Error"
         pod["status"] = {
             "phase": "Succeeded" if code == 0 else "Failed",
@@ -44,6 +48,21 @@ class FakeKubelet:
             ],
         }
         await self._server.put(PODS, pod)
+
+    async def write(self, name: str, text: str) -> None:
+        """Have the main container of a KubeJob's pod have written this."""
+        self._server.logs[self._pod_of(name)] = text
+
+    def _pod_of(self, name: str) -> str:
+        return name if name in self._server.objects[PODS] else f"{name}-x"
+
+    async def delete_pod(self, name: str) -> None:
+        """Delete a pod: it says so, ends and goes."""
+        pod = copy.deepcopy(self._server.objects[PODS][name])
+        pod["metadata"]["deletionTimestamp"] = CREATED
+        await self._server.put(PODS, pod)
+        await self.end(name, 143)
+        await self._server.remove(PODS, name)
 
     async def delete(self, name: str) -> None:
         """Delete in the foreground: the KubeJob says so, its pod ends and goes, then the KubeJob goes."""
@@ -58,16 +77,22 @@ class FakeKubelet:
 
 def _running_pod(kube_job: Json) -> Json:
     name, template = kube_job["metadata"]["name"], kube_job["spec"]["template"]
+    metadata = {
+        "labels": {**template["metadata"]["labels"], "batch.kubernetes.io/job-name": name},
+        "annotations": template["metadata"]["annotations"],
+        "ownerReferences": [{"kind": "Job", "name": name}],
+    }
+    return _running({"metadata": metadata | _made(), "spec": template["spec"]}, f"{name}-x")
+
+
+def _made() -> Json:
+    return {"uid": str(uuid.uuid4()), "creationTimestamp": CREATED}
+
+
+def _running(pod: Json, name: str) -> Json:
     return {
-        "metadata": {
-            "name": f"{name}-x",
-            "uid": str(uuid.uuid4()),
-            "creationTimestamp": CREATED,
-            "labels": {**template["metadata"]["labels"], "batch.kubernetes.io/job-name": name},
-            "annotations": template["metadata"]["annotations"],
-            "ownerReferences": [{"kind": "Job", "name": name}],
-        },
-        "spec": {**template["spec"], "nodeName": "node-1"},
+        "metadata": pod["metadata"] | {"name": name},
+        "spec": {**pod["spec"], "nodeName": "node-1"},
         "status": {
             "phase": "Running",
             "conditions": [{"type": "Ready", "status": "True"}],

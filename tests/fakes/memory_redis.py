@@ -119,6 +119,10 @@ class MemoryRedis:
     def _lrange(self, key: str, _start: int, _stop: int) -> List:
         return list(self.items(key))
 
+    def _lindex(self, key: str, index: int) -> str | None:
+        items = self.items(key)
+        return items[index] if items else None
+
     def _lpos(self, key: str, member: str) -> int | None:
         return self.items(key).index(member) if member in self.items(key) else None
 
@@ -127,6 +131,10 @@ class MemoryRedis:
 
     def _zcard(self, key: str) -> int:
         return len(self.zset(key))
+
+    def _zrange(self, key: str, start: int, stop: int) -> List:
+        ranked = sorted(self.zset(key), key=lambda member: (self.zset(key)[member], member))
+        return ranked[start : stop + 1]
 
     def _zadd(self, key: str, score: float, member: str) -> None:
         self.zset(key)[member] = float(score)

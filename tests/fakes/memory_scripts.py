@@ -286,7 +286,18 @@ def add_delayed(redis: MemoryRedis, keys: Keys, args: Args) -> str:
     return job_id
 
 
+def add_log(redis: MemoryRedis, keys: Keys, args: Args) -> int:
+    job, logs = keys
+    if not redis.exists(job):
+        return -1
+    redis.items(logs).append(str(args[1]))
+    if args[2] != "":
+        del redis.items(logs)[: -int(args[2])]
+    return len(redis.items(logs))
+
+
 SCRIPTS: Final[dict[str, Callable[[MemoryRedis, Keys, Args], Any]]] = {
+    "addLog-2": add_log,
     "moveToActive-11": move_to_active,
     "moveToDelayed-12": move_to_delayed,
     "retryJob-11": retry_job,

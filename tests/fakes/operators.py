@@ -142,3 +142,7 @@ class Desk:
 
     def drifts(self) -> list[str]:
         return [event.code for event in self.told(EventKind.DRIFT)]
+
+    def log_of(self, job_id: str) -> list[str]:
+        """The job's log in Redis."""
+        return self.redis.items(f"{P}{job_id}:logs")

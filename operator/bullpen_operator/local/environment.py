@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bullpen_operator.model import EnvVar, JobQueueSpec, JobType, quantity
+from bullpen_operator.fields import quantity
+from bullpen_operator.model import EnvVar, JobQueueSpec, JobType
 from bullpen_operator.seen import Attempt
 from bullpen_protocol.assignment import Assignment
 from bullpen_protocol.forwarding import entries as forwarding
@@ -67,6 +68,7 @@ class RunnerEnvironment:
             processor=job_type.processor or attempt.job_name,
             lock_ms=attempt.settings.lock_ms,
             timeout_s=attempt.settings.timeout_s,
+            on_timeout=attempt.settings.on_timeout,
             attempt=attempt.number,
             graph_url=stores.graph_url if graph else None,
             graph_update_url=stores.graph_update_url if graph else None,

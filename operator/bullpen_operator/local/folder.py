@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from bullpen_operator.local import processes
 from bullpen_operator.local.limits import remove_groups
-from bullpen_operator.seen import Attempt, AttemptSettings, KubeJobSeen, PodPhase, PodSeen, Terminated
+from bullpen_operator.seen import Attempt, KubeJobSeen, PodPhase, PodSeen, Terminated
 
 NODE: Final = "local"
 LOST_SHIM: Final = "ContainerStatusUnknown"
@@ -92,10 +92,7 @@ class AttemptFolder:
     @cached_property
     def attempt(self) -> Attempt:
         """What the claim fixed."""
-        body = dict(self._body["attempt"])
-        settings = body.pop("settings")
-        settings["permanent_exit_codes"] = tuple(settings["permanent_exit_codes"])
-        return Attempt(**body, settings=AttemptSettings(**settings))
+        return Attempt.of(self._body["attempt"])
 
     @property
     def started(self) -> bool:

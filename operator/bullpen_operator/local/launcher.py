@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -11,15 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bullpen_operator.fields import quantity
 from bullpen_operator.local.folder import AttemptFolder, Limits
 from bullpen_operator.local.shims import Shims
-from bullpen_operator.model import JobType, quantity
+from bullpen_operator.model import JobType
 from bullpen_operator.naming import kube_job_name
 from bullpen_operator.ports import LaunchError, LauncherUnavailableError
 from bullpen_operator.seen import Attempt, KubeJobSeen
 
 RUNNER: Final = (sys.executable, "-P", "-m", "bullpen_runner")
 """-P: the scratch directory is no place to import from."""
+TAIL_BYTES: Final = 64 * 1024
+"""Read of an output's end: a line of it may be of any length."""
 KEPT_ENDED: Final = 1000
 """Folders of ended attempts that are kept for people to look into."""
 
@@ -85,6 +89,10 @@ class LocalLauncher:
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
 
+    def may_launch(self) -> bool:
+        """A process is there as soon as it is started."""
+        return True
+
     def _prepare(self, folder: AttemptFolder, attempt: Attempt, job_type: JobType) -> None:
         try:
             folder.create(attempt, self._limits(attempt, job_type), list(self.settings.command))
@@ -96,7 +104,7 @@ class LocalLauncher:
         return Limits(
             # what a processor gave in time may be persisted for twice the time of a graph write: docs/runner.md
             deadline_s=settings.timeout_s + 2 * settings.graph_timeout_s + self.settings.slack_s,
-            memory=int(quantity(limits.memory)) if limits.memory else None,
+            memory=settings.memory.limit or (int(quantity(limits.memory)) if limits.memory else None),
             cpu=quantity(limits.cpu) if limits.cpu else None,
             grace_s=self.settings.grace_s,
             control_groups=self.settings.control_groups,
@@ -137,6 +145,17 @@ class LocalLauncher:
     def _look(self, name: str, starting: frozenset[str]) -> KubeJobSeen | None:
         seen = self._see(AttemptFolder(self._live / name), starting)
         return seen or self._see(AttemptFolder(self._ended / name), starting)
+
+    async def log_tail(self, seen: KubeJobSeen, _uid: str, lines: int) -> str:
+        """Read the end of the attempt's output."""
+        return await asyncio.to_thread(self._log_tail, seen.name, lines)
+
+    def _log_tail(self, name: str, lines: int) -> str:
+        for path in (self._live / name, self._ended / name):
+            with contextlib.suppress(OSError), (path / "output.log").open("rb") as output:
+                output.seek(max(0, output.seek(0, os.SEEK_END) - TAIL_BYTES))
+                return "\n".join(output.read().decode("utf-8", "replace").splitlines()[-lines:])
+        return ""
 
     async def delete(self, name: str) -> None:
         """Send SIGTERM, SIGKILL after the grace time; the folder goes when the end was recorded."""

@@ -50,6 +50,24 @@ def counts(keys: Keys) -> Operation[dict[str, int]]:
     return dict(zip((*_LISTS, *_ZSETS), numbers, strict=True))
 
 
+def oldest_waiting_ms(keys: Keys) -> Operation[int | None]:
+    """Tell when the oldest of the jobs that come next was added (ms since the epoch); None: no job waits.
+
+    Looked at are the next of `wait`, of `paused` and of the prioritized ones: a backlog is never read through.
+    """
+    ends = (
+        read("LINDEX", keys("wait"), -1),
+        read("LINDEX", keys("paused"), -1),
+        read("ZRANGE", keys("prioritized"), 0, 0),
+    )
+    last, held, [*first] = yield Batch(ends, again=True)
+    ids = [one for one in (last, held, *first) if one]
+    if not ids:
+        return None
+    times = yield Batch(tuple(read("HGET", keys(one), "timestamp") for one in ids), again=True)
+    return min((number(time) for time in times if time), default=None)
+
+
 def paused(keys: Keys) -> Operation[bool]:
     """Tell whether the queue is paused."""
     found: int = yield read("HEXISTS", keys("meta"), "paused")

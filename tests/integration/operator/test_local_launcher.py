@@ -73,7 +73,11 @@ class TestLocalLauncher(LauncherContract):
         async def end(name: str, code: int) -> None:
             (launcher.settings.folder / "attempts" / name / "scratch" / "end").write_text(str(code))
 
-        return Rig(launcher, end)
+        async def write(name: str, text: str) -> None:
+            with (launcher.settings.folder / "attempts" / name / "output.log").open("a") as output:
+                output.write(text)
+
+        return Rig(launcher, end, write)
 
 
 async def ended(launcher: LocalLauncher, name: str) -> PodSeen:

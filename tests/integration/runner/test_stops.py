@@ -67,6 +67,13 @@ def test_an_attempt_that_overruns_its_time_fails_and_counts(stage: Stage, step: 
     assert stage.events(job_id)[:2] == ["active", "waiting"] or stage.queue.state(job_id) == "waiting"
 
 
+def test_an_attempt_that_overruns_its_time_fails_for_good_where_it_is_told_so(stage: Stage) -> None:
+    job_id = stage.add(["sleep", 600], opts={"attempts": 2})
+    runner = stage.start(*stage.claim(), timeout_s=1.0, on_timeout="fail")
+    assert runner.wait() == ExitCode.FAILED
+    assert (stage.queue.state(job_id), outcome_of(runner)) == ("failed", RunnerOutcome.UNRECOVERABLE)
+
+
 def test_a_child_that_finds_no_memory_ends_the_attempt_unfinished(stage: Stage) -> None:
     job_id = stage.add(["memory_error"])
     runner = stage.start(*stage.claim())

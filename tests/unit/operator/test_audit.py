@@ -320,7 +320,8 @@ async def test_a_new_operator_takes_over_what_it_finds() -> None:
 
 async def test_an_attempt_of_a_changed_job_queue_keeps_the_settings_it_was_launched_with() -> None:
     desk = Desk(a_spec(jobTypes=[{"name": "resize", "startTimeout": "1h"}]))
-    job, _, _ = await desk.launched()
+    job, _, pod = await desk.launched()
+    pod.start()
     served = desk.lane.served
     spec = a_spec(jobTypes=[{"name": "resize", "startTimeout": "1s"}])
     desk.lane.describe(type(served)(served.name, spec, "inst", desk.server, desk.cluster))

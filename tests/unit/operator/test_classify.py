@@ -166,6 +166,11 @@ def test_the_deadline_of_the_kube_job_is_the_jobs_own_doing() -> None:
     assert judged(classify(seen, UID, NOW)) == (COUNTED, "timeout", JOB)
 
 
+def test_a_timeout_is_final_where_the_job_type_says_so() -> None:
+    seen = kube_job(ended(143, "DeadlineExceeded"), attempt=an_attempt(on_timeout="fail"))
+    assert judged(classify(seen, UID, NOW)) == (FINAL, "timeout", JOB)
+
+
 def test_a_completed_value_is_rendered_as_node_would() -> None:
     message = said(RunnerOutcome.COMPLETED, value={"ü": [1, "😀"]}, has_value=True)
     assert classify(kube_job(ended(0, message=message)), UID, NOW).value_json == '{"ü":[1,"😀"]}'

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from pydantic import ValidationError
 
 from bullpen_operator.crd import crd, structural
 from bullpen_operator.jobqueue_status import condition, keep_times
 from bullpen_operator.model import JobQueueSpec
+from fakes.refused_specs import ACCEPTED, DURATION, REFUSED, Refused
 
 FILE = Path(__file__).resolve().parents[3] / "charts" / "bullpen" / "crds" / "jobqueues.bullpen.dev.yaml"
 
@@ -48,7 +51,7 @@ def test_every_field_of_the_spec_is_there() -> None:
 def test_kubectl_shows_the_queue_in_numbers() -> None:
     [version] = crd()["spec"]["versions"]
     names = [column["name"] for column in version["additionalPrinterColumns"]]
-    assert names == ["Queue", "Waiting", "Active", "Pods", "Pending", "Failed", "Blocked-By", "Ready", "Age"]
+    assert names == ["Queue", "Waiting", "Active", "Pods", "Pending", "Failed", "Oldest", "Blocked-By", "Ready", "Age"]
     assert crd()["spec"]["names"]["shortNames"] == ["jq"]
 
 
@@ -59,3 +62,30 @@ def test_a_condition_keeps_the_time_of_its_last_transition() -> None:
         for true in (True, False)
     )
     assert (kept, turned) == ("then", "now")
+
+
+@pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: refused.name)
+def test_a_wrong_spec_is_refused_with_a_sentence(refused: Refused) -> None:
+    with pytest.raises(ValidationError) as caught:
+        JobQueueSpec.model_validate(refused.spec)
+    assert refused.sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", ACCEPTED)
+def test_what_is_right_is_accepted(spec: dict[str, Any]) -> None:
+    JobQueueSpec.model_validate(spec)
+
+
+def test_the_api_server_is_told_each_sentence_that_it_has_no_words_for() -> None:
+    """Whether its rules work is for a real one to say: tests/e2e/test_refusals.py."""
+    rules = [rule for node in nodes(crd_spec()) for rule in node.get("x-kubernetes-validations", ())]
+    messages = {rule["message"] for rule in rules}
+    for refused in REFUSED:
+        if refused.server in ("", DURATION):
+            assert (refused.server or refused.sentence) in messages
+
+
+def crd_spec() -> dict[str, Any]:
+    [version] = crd()["spec"]["versions"]
+    spec: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return spec

@@ -6,6 +6,7 @@ import pytest
 
 from bullpen_operator.events import EventKind
 from bullpen_operator.ports import ConfigurationFaultError, LaunchError
+from bullpen_operator.serving import HELD_BACK_S
 from bullpen_operator.slots import Stage
 from bullpen_protocol.bullmq import Job, RedisAwayError
 from fakes.operators import Desk, P, a_spec
@@ -224,3 +225,31 @@ async def test_payloads_appear_nowhere_but_in_redis() -> None:
     assert "hunter2" not in repr(desk.reported)
     assert "hunter2" not in repr(desk.cluster.of("1"))
     assert "hunter2" in desk.redis.hash(f"{P}1")["data"]
+
+
+async def test_no_more_is_claimed_while_so_many_pods_cant_start_and_a_pod_that_starts_makes_room() -> None:
+    desk = Desk(a_spec(maxPending=1))
+    pokes: list[str] = []
+    desk.lane.slots.freed = lambda: pokes.append("room")
+    _, kube_job, pod = await desk.launched()
+    assert desk.serving.dispatch.may_claim(), "one that is only being started blocks nothing"
+    pod.unschedulable = "0/3 nodes are available: 3 Insufficient cpu."
+    await desk.hear(kube_job)
+    assert not desk.serving.dispatch.may_claim()
+    pod.unschedulable = ""
+    pod.start()
+    await desk.hear(kube_job)
+    assert desk.serving.dispatch.may_claim()
+    assert pokes == ["room"]
+
+
+async def test_nothing_is_claimed_while_the_launcher_does_not_keep_up_and_it_is_asked_again_soon() -> None:
+    desk = Desk()
+    desk.serving.audited = True
+    await desk.add()
+    desk.cluster.keeps_up = False
+    assert not desk.serving.dispatch.may_claim()
+    now = desk.clock.monotonic()
+    assert list(desk.serving.moments(now)) == [now + HELD_BACK_S]
+    desk.cluster.keeps_up = True
+    assert desk.serving.dispatch.may_claim()

@@ -28,4 +28,7 @@ class TestFakeCluster(LauncherContract):
             cluster.kube_jobs[name].pods[0].end(code)
             cluster.tell(cluster.kube_jobs[name])
 
-        return Rig(cluster, end, start)
+        async def write(name: str, text: str) -> None:
+            cluster.kube_jobs[name].pods[0].log = text
+
+        return Rig(cluster, end, write, start)

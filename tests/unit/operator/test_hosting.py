@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from bullpen_operator import logs
+from bullpen_operator.allowed import Allowed
 from bullpen_operator.engine import QueueStatus
 from bullpen_operator.events import Event, EventKind
 from bullpen_operator.handlers import kopf_settings, registry_for
@@ -23,7 +24,7 @@ from bullpen_protocol.forwarding.entries import Target
 
 def test_the_environment_is_read_once_with_defaults() -> None:
     settings = from_environment({}, own_namespace="ns\n")
-    assert settings == Settings(("ns",))
+    assert settings == Settings(("ns",), own_namespace="ns")
 
 
 def test_every_variable_of_the_chart_is_read() -> None:
@@ -38,20 +39,32 @@ def test_every_variable_of_the_chart_is_read() -> None:
             "BULLPEN_RESYNC_INTERVAL_S": "7",
             "BULLPEN_STALE_AFTER_S": "8",
             "BULLPEN_HTTP_PORT": "9",
+            "BULLPEN_LEASE": "bullpen",
+            "BULLPEN_OWN_NAMESPACE": "own",
+            "BULLPEN_API_RATE": "10",
+            "BULLPEN_API_BURST": "20",
+            "BULLPEN_PODLESS_LIMIT": "30",
+            "BULLPEN_ALLOWED_IMAGES": "i/*",
+            "BULLPEN_ALLOWED_SERVICE_ACCOUNTS": "",
+            "BULLPEN_ALLOWED_VOLUMES": "emptyDir,secret",
+            "BULLPEN_ALLOWED_NODE_SELECTORS": "*",
             "LOG_LEVEL": "debug",
             "LOGS_WS_URL": "http://h/logs",
             "LOG_COALESCE_WINDOW_MS": "500",
         }
     )
-    assert settings == Settings(
-        ("a", "b"), "runner:1", "Never", ("s",), 9, "DEBUG", 5.0, 0.5, 7.0, 8.0, Target("http://h/logs", "/logs", 0.5)
-    )
+    allowed = Allowed(("i/*",), (), ("emptyDir", "secret"), ("*",))
+    rest = (5.0, 0.5, 7.0, 8.0, 10.0, 20.0, 30, allowed, "bullpen", "own", Target("http://h/logs", "/logs", 0.5))
+    assert settings == Settings(("a", "b"), "runner:1", "Never", ("s",), 9, "DEBUG", *rest)
 
 
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
         pytest.param({}, "BULLPEN_NAMESPACES is not set", id="no-namespace"),
+        pytest.param(
+            {"BULLPEN_NAMESPACES": "a", "BULLPEN_LEASE": "x"}, "BULLPEN_OWN_NAMESPACE is not", id="lease-nowhere"
+        ),
         pytest.param({"BULLPEN_AUDIT_INTERVAL_S": "often"}, "BULLPEN_AUDIT_INTERVAL_S is 'often'", id="no-number"),
         pytest.param({"BULLPEN_AUDIT_INTERVAL_S": "nan"}, "expected a number above 0", id="nan"),
         pytest.param({"LOGS_WS_URL": "logs"}, "LOGS_WS_URL is no URL of a log server", id="log-server"),
@@ -60,7 +73,7 @@ def test_every_variable_of_the_chart_is_read() -> None:
 )
 def test_a_wrong_environment_is_one_sentence(environment: dict[str, str], sentence: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        from_environment(environment, own_namespace="ns" if environment else None)
+        from_environment(environment, own_namespace=None if not environment or "BULLPEN_LEASE" in environment else "ns")
     assert sentence in str(caught.value)
 
 

@@ -84,6 +84,7 @@ async def test_launching_twice_makes_one_kube_job(rig: Rig) -> None:
         pytest.param(status(500, "InternalError", "failed calling webhook"), None, id="webhook-away"),
         pytest.param(status(504, "Timeout"), None, id="timed-out"),
         pytest.param(status(401, "Unauthorized"), None, id="token-being-rotated"),
+        pytest.param(status(403, "Forbidden", "exceeded quota: jobs"), None, id="a-quota-that-is-used-up"),
         pytest.param(web.Response(status=503, text="<html>proxy"), None, id="not-even-json"),
     ],
 )
@@ -100,7 +101,6 @@ async def test_a_server_that_cant_answer_now_costs_no_attempt(
     ("answer", "sentence"),
     [
         pytest.param(status(422, "Invalid", 'Job "x" is invalid: spec'), "is invalid: spec", id="invalid"),
-        pytest.param(status(403, "Forbidden", "exceeded quota: jobs"), "exceeded quota", id="quota"),
         pytest.param(status(400, "BadRequest", "admission webhook denied"), "denied", id="denied"),
         pytest.param(status(404, "NotFound", 'namespaces "ns" not found'), "not found", id="no-namespace"),
     ],
@@ -256,3 +256,97 @@ async def test_an_end_outlives_its_pod_and_its_kube_job_until_it_is_recorded(rig
     assert await rig.launcher.list() == []
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+QUOTA = {
+    "metadata": {"name": "e1"},
+    "type": "Warning",
+    "reason": "FailedCreate",
+    "message": "exceeded quota: few",
+    "involvedObject": {"uid": "uid-of-job"},
+}
+
+
+async def kube_job_with_uid(rig: Rig) -> None:
+    await rig.launcher.launch(attempt(), TYPE)
+    made = rig.server.objects[JOBS][name_of(attempt())]
+    await rig.server.put(JOBS, made | {"metadata": made["metadata"] | {"uid": "uid-of-job"}})
+
+
+def events_asked(rig: Rig) -> list[str]:
+    return [query["fieldSelector"] for _, path, query in rig.server.requests if path == core("ns", "events")]
+
+
+async def test_events_are_asked_for_where_nothing_else_says_why_it_waits(rig: Rig) -> None:
+    await kube_job_with_uid(rig)
+    await rig.server.put(core("ns", "events"), QUOTA)
+    await rig.server.put(core("ns", "events"), QUOTA | {"metadata": {"name": "e2"}, "type": "Normal"})
+    await rig.server.put(
+        core("ns", "events"), QUOTA | {"metadata": {"name": "e3"}, "involvedObject": {"uid": "another"}}
+    )
+    seen = await rig.launcher.look(name_of(attempt()))
+    assert seen is not None
+    assert [one.message for one in seen.warnings] == ["exceeded quota: few"]
+    assert events_asked(rig) == ["involvedObject.uid=uid-of-job"]
+
+
+async def test_events_of_what_runs_are_nobody_s_business(rig: Rig) -> None:
+    await kube_job_with_uid(rig)
+    await rig.server.put(PODS, pod_of(attempt()))
+    await rig.launcher.look(name_of(attempt()))
+    await rig.launcher.list()
+    assert events_asked(rig) == []
+
+
+async def test_without_permission_on_events_they_are_asked_for_once(rig: Rig) -> None:
+    await kube_job_with_uid(rig)
+    for _ in range(2):
+        rig.server.fail_next = [None, None, status(403, "Forbidden")]
+        seen = await rig.launcher.look(name_of(attempt()))
+        assert seen is not None
+        assert seen.warnings == ()
+        rig.server.fail_next = []
+    assert len(events_asked(rig)) == 1
+
+
+@pytest.fixture
+async def mirroring(rig: Rig) -> AsyncIterator[Rig]:
+    running = asyncio.create_task(rig.mirror.run())
+    await until(lambda: len(rig.server.asked("GET", watch=True)) == 2)
+    yield rig
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_no_more_is_launched_while_too_many_have_no_pod_until_they_get_one(mirroring: Rig) -> None:
+    rig = mirroring
+    rig.mirror.gate.limit = 2
+    for job_id in "12":
+        assert rig.launcher.may_launch()
+        await rig.launcher.launch(attempt(job_id), TYPE)
+    assert not rig.launcher.may_launch()
+    await rig.server.put(PODS, pod_of(attempt("1")))
+    await until(rig.launcher.may_launch)
+
+
+async def test_what_was_refused_or_is_gone_holds_nothing_back(mirroring: Rig) -> None:
+    rig = mirroring
+    rig.mirror.gate.limit = 1
+    rig.server.fail_next = [status(500, "InternalError")]
+    with pytest.raises(LauncherUnavailableError):
+        await rig.launcher.launch(attempt(), TYPE)
+    assert rig.launcher.may_launch()
+    await rig.launcher.launch(attempt(), TYPE)
+    assert not rig.launcher.may_launch()
+    await rig.server.remove(JOBS, name_of(attempt()))
+    await until(rig.launcher.may_launch)
+
+
+async def test_an_installation_whose_pods_are_refused_holds_back_itself_alone(mirroring: Rig) -> None:
+    rig = mirroring
+    rig.mirror.gate.limit = 1
+    await kube_job_with_uid(rig)
+    await rig.server.put(core("ns", "events"), QUOTA)
+    await rig.launcher.look(name_of(attempt()))
+    assert not rig.launcher.may_launch()
+    assert rig.mirror.gate.open("another", 0.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bullpen_operator import naming
 from bullpen_operator.leftovers import leftovers
-from bullpen_operator.manifest import Placement, kube_job
+from bullpen_operator.manifest import Placement, bare_pod, kube_job
 from bullpen_operator.model import JobType
 from bullpen_operator.seen import Attempt, AttemptSettings
 
@@ -55,6 +55,14 @@ def test_a_kube_job_that_names_no_redis_cant_be_settled() -> None:
     body = kube_job_of()
     body["spec"]["template"]["spec"]["containers"] = []
     assert leftovers([body], []) == []
+
+
+def test_a_bare_pod_tells_as_much_and_the_pod_of_a_kube_job_nothing_of_its_own() -> None:
+    placement = Placement("ns", "jq", naming.installation_of(ATTEMPT.token), "redis-secret")
+    pod = bare_pod(ATTEMPT, JobType.model_validate({"name": "t", "image": "i"}), placement)
+    assert leftovers([pod], []) == leftovers([kube_job_of()], [])
+    pod["metadata"] |= {"name": "bp-x-abcde", "ownerReferences": [{"kind": "Job", "name": "bp-x"}]}
+    assert leftovers([pod], []) == []
 
 
 def test_the_graph_stores_of_the_attempts_are_known() -> None:

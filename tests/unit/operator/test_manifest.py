@@ -9,6 +9,7 @@ import pytest
 
 from bullpen_operator import naming
 from bullpen_operator.manifest import Placement, attempt_from_text, attempt_to_text, kube_job
+from bullpen_operator.manifest import rendered as rendered_as
 from bullpen_operator.model import JobType
 from bullpen_operator.ports import ConfigurationFaultError
 from bullpen_operator.seen import Attempt, AttemptSettings
@@ -205,7 +206,7 @@ def test_what_no_attempt_may_have_is_refused_in_one_sentence(spec: dict[str, Any
     with pytest.raises(ConfigurationFaultError) as caught:
         rendered({"spec": spec})
     assert sentence in str(caught.value)
-    assert str(caught.value).startswith("job type 'http-ingest': podTemplate")
+    assert str(caught.value).startswith("job type 'http-ingest': ")
 
 
 def test_the_whole_is_json_and_rendering_twice_gives_the_same() -> None:
@@ -221,6 +222,17 @@ def test_exact_ids_survive_the_annotation() -> None:
     odd = Attempt("ns/q", "p", "q", "\ud800\x00é", "näme", TOKEN)
     assert attempt_to_text(odd).isascii()
     assert attempt_from_text(attempt_to_text(odd)) == odd
+
+
+def test_a_bare_pod_is_the_kube_job_s_pod_under_the_kube_job_s_name() -> None:
+    whole = job_type(workload="Pod", podTemplate={"spec": {"priorityClassName": "low"}})
+    pod, kube_job = rendered_as(ATTEMPT, whole, PLACEMENT), rendered({"spec": {"priorityClassName": "low"}})
+    template = kube_job["spec"]["template"]
+    assert pod["metadata"]["name"] == kube_job["metadata"]["name"]
+    assert pod["metadata"]["labels"] == template["metadata"]["labels"]
+    assert pod["metadata"]["annotations"] == template["metadata"]["annotations"]
+    deadline = {"activeDeadlineSeconds": kube_job["spec"]["activeDeadlineSeconds"]}
+    assert pod["spec"] == deadline | template["spec"]
 
 
 def test_the_runner_is_told_its_image_and_its_limits() -> None:

@@ -58,7 +58,14 @@ async def ended(desk: Desk, code: int, message: str = "", reason: str = "") -> t
 @pytest.mark.parametrize(
     ("code", "reason", "message", "outcome", "sentence"),
     [
-        pytest.param(137, "OOMKilled", "", "failed", "out of memory: the container reached its memory limit", id="oom"),
+        pytest.param(
+            137,
+            "OOMKilled",
+            "",
+            "failed",
+            "out of memory: the container reached its memory limit (OOMKilled)",
+            id="oom",
+        ),
         pytest.param(137, "", "", "failed", "it was killed (SIGKILL), not for its memory limit", id="died"),
         pytest.param(143, "", "", "given-back", "it was told to end (SIGTERM)", id="terminated"),
         pytest.param(75, "", AWAY.to_text(), "given-back", AWAY.reason, id="store-away"),

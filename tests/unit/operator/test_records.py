@@ -10,7 +10,7 @@ import pytest
 
 from bullpen_operator.classify import Fault, Outcome, Verdict
 from bullpen_operator.records import Entry, bound_by, outcome_left, owes_record, record_of, sha256_of, telling_pod
-from bullpen_operator.seen import PodSeen
+from bullpen_operator.seen import Allowance, PodSeen
 from bullpen_protocol.assignment import RunnerOutcome, TerminationMessage
 from bullpen_protocol.bullmq import Job
 from bullpen_protocol.provenance import AttemptOutcome
@@ -91,7 +91,7 @@ def test_the_pod_that_bound_the_attempt_tells_and_else_the_last_that_was_not_tol
 def test_a_record_has_the_times_image_and_use_of_its_pod() -> None:
     pod = ended(137, image="reg/r:1", image_digest="sha256:aa", memory_peak_bytes=5, cpu_seconds=0.25)
     pod = replace(pod, started_at=NOW - timedelta(seconds=4), finished_at=NOW - timedelta(seconds=1))
-    attempt = replace(an_attempt(memory_limit_bytes=9, cpu_limit=0.5), added_ms=3, previous="bullpen/inst/before")
+    attempt = replace(an_attempt(memory=Allowance(9), cpu_limit=0.5), added_ms=3, previous="bullpen/inst/before")
     record = record_of(attempt, DIED, kube_job(pod), None, NOW, UID)
     now_ms = int(NOW.timestamp() * 1000)
     assert (record.started_ms, record.ended_ms) == (now_ms - 4000, now_ms - 1000)

@@ -11,6 +11,7 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator import naming
+from bullpen_operator.entries import Rehearsed
 from bullpen_operator.kube import KubeApi, KubeRefusedError, batch, core, jobqueues
 from bullpen_operator.kube_launcher import KubeLauncher
 from bullpen_operator.manifest import Placement, kube_job
@@ -20,6 +21,7 @@ from bullpen_operator.ports import Server
 from bullpen_operator.roster import Roster
 from bullpen_operator.seen import Attempt
 from bullpen_operator.settings import Settings
+from bullpen_operator.sizes import Sizes
 from bullpen_protocol.bullmq import ServerUrlError
 from bullpen_protocol.forwarding.entries import Target
 from fakes.api_server import FakeApiServer, status, until
@@ -82,6 +84,18 @@ async def test_a_jobqueue_is_put_with_its_redis_and_its_installation(rig: Rig) -
     assert handed_on == {"LOGS_WS_URL": "http://h/logs", "LOG_COALESCE_WINDOW_MS": "500"}
 
 
+async def test_what_job_types_were_known_to_need_is_read_from_the_status(rig: Rig) -> None:
+    sizes = [{"jobType": "t", "memory": "512Mi"}]
+    await rig.roster.seen(jobqueue() | {"status": {"sizes": sizes, "giveBacks": 7}})
+    assert rig.engine.served["ns/jq"].sizes == {"t": Sizes(memory=2**29)}
+    assert rig.roster.entries["ns", "jq"].given_back_before == 7
+
+
+async def test_a_status_that_is_not_ours_teaches_nothing(rig: Rig) -> None:
+    await rig.roster.seen(jobqueue() | {"status": {"sizes": [{"jobType": "t", "memory": "lots"}], "giveBacks": "x"}})
+    assert rig.engine.served["ns/jq"].sizes == {}
+
+
 async def test_the_same_once_more_changes_nothing(rig: Rig) -> None:
     for _ in range(3):
         await rig.roster.seen(jobqueue())
@@ -102,7 +116,7 @@ async def test_a_changed_spec_is_put_with_the_same_launcher_and_redis(rig: Rig) 
 
 async def test_two_jobqueues_of_one_redis_share_its_connection(rig: Rig) -> None:
     await rig.roster.seen(jobqueue("a"))
-    await rig.roster.seen(jobqueue("b"))
+    await rig.roster.seen(jobqueue("b", queue="another"))
     assert rig.engine.served["ns/a"].server is rig.engine.served["ns/b"].server
     assert rig.engine.served["ns/a"].installation != rig.engine.served["ns/b"].installation
 
@@ -205,6 +219,81 @@ async def test_attempts_of_a_vanished_jobqueue_are_settled_before_anything_is_se
     assert rig.engine.told[3:] == ["remove ns/jq"], "searched once; the resync finds that nobody made jq"
 
 
+def made(name: str, second: int, **spec: Any) -> dict[str, Any]:
+    body = jobqueue(name, **spec)
+    body["metadata"]["creationTimestamp"] = f"2026-11-23T10:00:{second:02}Z"
+    return body
+
+
+@pytest.mark.parametrize("order", [("old", "new"), ("new", "old")])
+async def test_of_two_on_one_queue_the_older_serves_it_in_whatever_order_they_are_seen(
+    rig: Rig, order: tuple[str, str]
+) -> None:
+    bodies = {"old": made("old", 1), "new": made("new", 2)}
+    for name in order:
+        await rig.roster.seen(bodies[name])
+    assert list(rig.engine.served) == ["ns/old"]
+    fault = rig.roster.entries["ns", "new"].fault
+    assert fault is not None
+    assert fault.reason == "Conflict"
+    assert "JobQueue ns/old serves this queue" in fault.sentence
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"queue": "another"}, id="queue"),
+        pytest.param({"prefix": "another"}, id="prefix"),
+        pytest.param({"redis": {"secretRef": {"name": "db1"}}}, id="database"),
+    ],
+)
+async def test_other_queues_are_no_conflict(rig: Rig, other: dict[str, Any]) -> None:
+    await rig.server.put(core("ns", "secrets"), secret("db1", url=f"{URL}/1"))
+    await rig.roster.seen(made("old", 1))
+    await rig.roster.seen(made("new", 2, **other))
+    assert len(rig.engine.served) == 2
+
+
+async def test_credentials_do_not_make_another_queue(rig: Rig) -> None:
+    await rig.server.put(core("ns", "secrets"), secret("user", url="redis://user:secret@R:6379/0"))
+    await rig.roster.seen(made("old", 1))
+    await rig.roster.seen(made("new", 2, redis={"secretRef": {"name": "user"}}))
+    assert list(rig.engine.served) == ["ns/old"]
+    assert "secret" not in rig.roster.entries["ns", "new"].identity
+
+
+async def test_when_the_older_goes_the_newer_serves_at_once(rig: Rig) -> None:
+    for body in (made("old", 1), made("new", 2)):
+        await rig.server.put(jobqueues("ns"), body)
+    rig.roster._settings = Settings(("ns",), runner_image="runner:1", resync_interval_s=600)
+    running = asyncio.create_task(rig.roster.run())
+    try:
+        await until(lambda: len(rig.roster.entries) == 2 and list(rig.engine.served) == ["ns/old"])
+        await rig.server.remove(jobqueues("ns"), "old", unheard=True)
+        await rig.roster.gone("ns", "old")
+        await until(lambda: list(rig.engine.served) == ["ns/new"])
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_pods_are_judged_until_they_are_accepted_and_again_when_the_spec_changes(rig: Rig) -> None:
+    entry = rig.roster.entries
+    rig.server.fail_next = [None] * 5 + [status(403, "Forbidden", "violates PodSecurity")]
+    await rig.roster.seen(jobqueue())
+    rehearsed = entry["ns", "jq"].rehearsed
+    assert rehearsed is not None
+    assert rehearsed.code == "pod-security"
+    assert list(rig.engine.served) == ["ns/jq"], "it is served: the breaker stops what fails"
+    await rig.roster.seen(jobqueue())
+    assert entry["ns", "jq"].rehearsed == Rehearsed(True)
+    judged = len(rig.server.asked("POST"))
+    await rig.roster.seen(jobqueue())
+    assert len(rig.server.asked("POST")) == judged
+    await rig.roster.seen(jobqueue(generation=2, concurrency=2))
+    assert len(rig.server.asked("POST")) > judged
+
+
 GRAPH = {"name": "t", "image": "i", "graph": {"secretRef": {"name": "graph"}}}
 STORE_URL = "http://g/repositories/r"
 
@@ -214,7 +303,7 @@ async def test_a_jobqueue_gets_the_graph_stores_of_its_job_types(rig: Rig) -> No
     await rig.roster.seen(jobqueue(jobTypes=[GRAPH, {"name": "u", "image": "i"}]))
     assert list(rig.engine.served["ns/jq"].stores) == ["graph"]
     assert rig.roster.entries["ns", "jq"].notice is None
-    await rig.roster.seen(jobqueue("other", jobTypes=[GRAPH]))
+    await rig.roster.seen(jobqueue("other", queue="another", jobTypes=[GRAPH]))
     assert rig.engine.served["ns/other"].stores["graph"] is rig.engine.served["ns/jq"].stores["graph"]
 
 

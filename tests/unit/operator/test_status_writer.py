@@ -10,10 +10,11 @@ from typing import Any, cast
 import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
-from bullpen_operator.backends import Fault
 from bullpen_operator.engine import QueueStatus
+from bullpen_operator.entries import Entry, Fault, Rehearsed
 from bullpen_operator.kube import KubeApi
-from bullpen_operator.roster import Entry, Roster
+from bullpen_operator.roster import Roster
+from bullpen_operator.sizes import Sizes
 from bullpen_operator.status_writer import StatusWriter, judge, status_of
 from fakes.api_server import FakeApiServer, status
 from fakes.engine import FakeEngine
@@ -74,10 +75,12 @@ def test_a_jobqueue_is_ready_or_says_why_not(
 
 
 def test_the_numbers_are_bullmqs_and_the_pods_ours() -> None:
-    body = status_of(entry(), queue(), NOW).model_dump(mode="json", by_alias=True)
+    looked = queue(settled={"give-back": 2, "failed": 9}, oldest_waiting=NOW, sizes={"resize": Sizes(memory=2**29)})
+    body = status_of(entry(), looked, NOW).model_dump(mode="json", by_alias=True)
     assert {name: value for name, value in body.items() if name != "conditions"} == {
         "observedGeneration": 3, "waiting": 5, "prioritized": 1, "delayed": 4, "active": 5, "completed": 6, "failed": 7,
-        "podsPending": 1, "podsRunning": 2, "blockedBy": "",
+        "podsPending": 1, "podsRunning": 2, "blockedBy": "", "giveBacks": 2, "oldestWaiting": "2026-11-23T12:00:00Z",
+        "sizes": [{"jobType": "resize", "memory": "512Mi", "ephemeralStorage": None}],
     }  # fmt: skip
     assert [(one["type"], one["status"]) for one in body["conditions"]] == [("Ready", "True"), ("Degraded", "False")]
 
@@ -122,9 +125,24 @@ async def test_only_what_changed_is_written(rig: Rig) -> None:
     assert len(rig.shown) == 3
 
 
+async def test_what_is_left_out_is_removed_and_what_the_api_server_shows_of_it_is_no_change(rig: Rig) -> None:
+    rig.engine.queues = (queue(oldest_waiting=NOW, sizes={"resize": Sizes(disk=2**30)}),)
+    await rig.writer.round()
+    rig.engine.queues = (queue(),)
+    await rig.writer.round()
+    shown = rig.server.objects["/apis/bullpen.dev/v1alpha1/namespaces/ns/jobqueues"]["jq"]["status"]
+    assert shown.pop("oldestWaiting") is None, "the fake keeps null, which removes"
+    rig.entry.status = shown
+    await rig.writer.round()
+    assert rig.patches == 2
+    assert next(one for one in rig.server.bodies if "status" in one)["status"]["sizes"] == [
+        {"jobType": "resize", "ephemeralStorage": "1024Mi"}
+    ]
+
+
 async def test_a_patch_that_failed_is_tried_again(rig: Rig) -> None:
     rig.engine.queues = (queue(),)
-    rig.server.fail_next = [status(500, "InternalError")]
+    rig.server.fail_next = [None, status(500, "InternalError")]
     await rig.writer.round()
     await rig.writer.round()
     assert rig.patches == 2
@@ -145,3 +163,45 @@ async def test_an_audit_ages_only_while_redis_answers(rig: Rig) -> None:
     await rig.writer.round()
     assert rig.writer.audit_ages() == {}
     assert rig.writer.age_s < 5
+
+
+def test_give_backs_are_counted_on_after_a_restart() -> None:
+    assert status_of(entry(given_back_before=40), queue(settled={"give-back": 2}), NOW).give_backs == 42
+
+
+def test_a_conflict_is_a_condition_of_its_own() -> None:
+    body = status_of(entry(fault=Fault("Conflict", "ns/old serves it")), None, NOW).model_dump(by_alias=True)
+    found = {one["type"]: (one["status"], one["message"]) for one in body["conditions"]}
+    assert found["Conflict"] == ("True", "ns/old serves it")
+    assert found["Ready"] == ("False", "ns/old serves it")
+
+
+@pytest.mark.parametrize(
+    ("rehearsed", "status", "reason", "blocked_by"),
+    [
+        (Rehearsed(True), "True", "Accepted", ""),
+        (Rehearsed(False, "pod-security", "it is refused"), "False", "PodSecurity", "it is refused"),
+    ],
+)
+def test_whether_its_pods_are_accepted_is_a_condition(
+    rehearsed: Rehearsed, status: str, reason: str, blocked_by: str
+) -> None:
+    found = status_of(entry(rehearsed=rehearsed), queue(), NOW)
+    [told] = [one for one in found.conditions if one.type == "TemplateAccepted"]
+    assert (told.status, told.reason, found.blocked_by) == (status, reason, blocked_by)
+
+
+async def test_what_changes_is_announced_once_and_an_event_that_fails_keeps_no_status_from_being_written(
+    rig: Rig,
+) -> None:
+    rig.engine.queues = (queue(),)
+    rig.server.fail_next = [status(403, "Forbidden")]
+    await rig.writer.round()
+    broken = {"degraded": "no image", "reason": "Degraded", "stopped": True}
+    rig.engine.queues = (queue(**broken),)
+    await rig.writer.round()
+    rig.engine.queues = (queue(**broken, running=5),)
+    await rig.writer.round()
+    assert rig.patches == 3
+    events = rig.server.objects["/api/v1/namespaces/ns/events"].values()
+    assert [(one["type"], one["reason"], one["message"]) for one in events] == [("Warning", "Degraded", "no image")]
