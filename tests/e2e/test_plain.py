@@ -80,7 +80,7 @@ def test_an_exit_code_listed_as_permanent_fails_at_once_with_the_job_s_own_words
 
 
 def test_another_exit_code_is_counted_and_retried_with_the_last_line_of_the_log(queues: Queues) -> None:
-    queue = queues.serve("exits", script("echo trying; echo 'no such host' >&2; exit 7"))
+    queue = queues.serve("exits", script("{ echo trying; echo 'no such host'; } >&2; exit 7"))
     job_id = queue.add("sh", {}, attempts=2, backoff={"type": "fixed", "delay": 500})
     assert failed(queue, job_id) == "it exited with code 7: no such host"
     story = ["added", "waiting", "active", "delayed", "waiting", "active", "failed", "retries-exhausted"]
@@ -92,7 +92,7 @@ def test_another_exit_code_is_counted_and_retried_with_the_last_line_of_the_log(
 def test_out_of_memory_is_counted_and_says_so(queues: Queues) -> None:
     queue = queues.serve("plain-oom", script("exec tail /dev/zero"))
     job_id = queue.add("sh", {})
-    assert failed(queue, job_id) == "out of memory: the container reached its memory limit"
+    assert failed(queue, job_id) == "out of memory: the container reached its memory limit (OOMKilled)"
     assert queue.story(job_id) == ["added", "waiting", "active", "failed", "retries-exhausted"]
     [life] = queue.until_ended(job_id)
     assert (life.exit_code, life.reason) == (137, "OOMKilled")

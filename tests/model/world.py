@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgpack  # type: ignore[import-untyped]
 
 from bullpen_operator.dispatch import Dispatch
-from bullpen_operator.events import Event
+from bullpen_operator.events import Event, EventKind
 from bullpen_operator.model import JobQueueSpec, JobType
 from bullpen_operator.ports import LauncherUnavailableError, StoreUnavailableError
 from bullpen_operator.seen import Attempt, KubeJobSeen
@@ -219,6 +219,12 @@ class World:
         """Jobs that stalled too often for BullMQ's liking: the next claimer fails them."""
         self.own_ends: set[str] = set()
         """Tokens of attempts whose runners finished their jobs themselves."""
+        self.settled_by: dict[str, Operator] = {}
+        """Token -> the operator process that moved its job in a runner's stead."""
+        self.cut_short: set[str] = set()
+        """Tokens of attempts whose operator was killed after that, before their record was out of its hands."""
+        self.moved_away: set[str] = set()
+        """Tokens of attempts whose jobs a Node worker took back as stalled (not covered, says DESIGN)."""
         self.failed_over = False
         self._ids = 0
         self._snapshot: tuple[int, Any] | None = None
@@ -261,7 +267,10 @@ class World:
         self.processes = [process for process in self.processes if not process.ended]
 
     def crash(self, index: int) -> None:
-        self.kill(self.operators[index])
+        victim = self.operators[index]
+        kept = self.known()
+        self.cut_short |= {t for t, who in self.settled_by.items() if who is victim and attempt_iri(t) not in kept}
+        self.kill(victim)
         self.operators[index] = Operator(self, index)
 
     def open_window(self, fence: str, job_id: str, until_ms: int) -> Window:
@@ -280,6 +289,8 @@ class World:
             ours = [job_id for job_id in reply if self._is_ours(job_id)]
             assert not ours, f"the operator's stalled check moved attempts of ours: {ours}"
         if step.name in MOVES and reply == 0:
+            if isinstance(self.current.owner, Operator):
+                self.settled_by[self._token(step)] = self.current.owner
             if runner is None:
                 self._check_settled(self._token(step))
             else:
@@ -344,7 +355,8 @@ class World:
 
     def stalled_check(self) -> None:
         """A Node worker's."""
-        move_stalled(self.redis, [f"{P}stalled"], [1, P, self.now_ms, 5000])
+        for job_id in move_stalled(self.redis, [f"{P}stalled"], [1, P, self.now_ms, 5000]):
+            self.moved_away.add(self.redis.hash(P + job_id).get("pb", "").partition("#")[0])
 
     def node_worker(self, *, dies: bool) -> None:
         """A worker without a name claims a job, and completes it or dies; the token is its own."""
@@ -590,9 +602,15 @@ class World:
         token = runner.attempt.token
         if attempt_iri(token) in self.store.graphs or runner.fence not in self.renewed:
             return False
-        # Neither job nor KubeJob is left to tell of it, or its runner alone knew: real launchers remember last words.
-        left_no_trace = token in self.own_ends or runner.attempt.job_id in self.removed
-        return not (left_no_trace and token in self.cluster.unheard)
+        # Neither job nor KubeJob is left to tell of it, or who alone knew is dead: real launchers remember last words.
+        cut_short = token in self.cut_short or (token in self.settled_by and token not in self._told())
+        moved = token in self.own_ends or token in self.moved_away or runner.attempt.job_id in self.removed
+        return not ((moved or cut_short) and token in self.cluster.unheard)
+
+    def _told(self) -> set[str]:
+        """Tokens of attempts whose settling was not cut off before its answer came."""
+        ends = (EventKind.SETTLED, EventKind.GIVEN_BACK)
+        return {event.token for event in self.reported if event.kind in ends}
 
 
 def _now(work: Coroutine[Any, Any, Any]) -> Any:
