@@ -1,10 +1,12 @@
 """What a processor is: the contract between the code of one job type and the runner that calls it.
 
-A processor knows a payload and nothing else: no queue, no cluster, no environment, no clock, no network.
+A processor knows a payload and nothing else: no queue, no cluster, no environment, no clock, no network. What it needs
+of the world outside it asks for through the ports of its Context.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -49,6 +51,8 @@ class Quads:
     Each is linked to the job in the graph. When a later attempt of the job no longer names it, it is removed, unless
     another job found it too.
     """
+    adds: Sequence[str] = ()
+    """IRIs of properties of findings to which values are added only: what other jobs said with them stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,98 @@ class Report(Protocol):
         """Append a line to the job's log in Redis and to the pod's log."""
 
 
+class NoAnswerError(Exception):
+    """No whole answer came from the network: one sentence says why, without the URL's query and without any secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebAnswer:
+    """What a server said, whatever it is."""
+
+    status: int
+    body: bytes = b""
+    """Decoded (gzip), as long as `limit_bytes` allowed."""
+    retry_after_s: float | None = None
+    """Its Retry-After, where it named seconds."""
+
+
+class Web(Protocol):
+    """HTTP, as far as the runner's pod may speak it."""
+
+    def get(
+        self, url: str, /, *, secret_headers: Mapping[str, str] | None = None, timeout_s: float, limit_bytes: int
+    ) -> WebAnswer:
+        """Ask once; *timeout_s* bounds all of it, an answer above *limit_bytes* is none. Redirects are not followed.
+
+        *secret_headers*: header -> name of the environment variable with its value, where `holds` says that there is
+        one; the processor never sees it. Raises NoAnswerError.
+        """
+
+    def holds(self, secret: str, /) -> bool:
+        """Tell whether the environment has a variable of that name that is not empty."""
+
+
+class Commons(Protocol):
+    """What all jobs of a Redis have in common, whichever pod they run in. Nothing here raises.
+
+    While Redis is away nothing is remembered and no turn is given.
+    """
+
+    def recall(self, key: str, patience_s: float, /) -> str | None:
+        """Return what was remembered. None: it is for the caller to find out, and others that ask wait for it.
+
+        Who waits longer than *patience_s* for another job's answer gets None as well.
+        """
+
+    def remember(self, key: str, text: str | None, seconds: float = 0, /) -> None:
+        """Keep *text*, which is not empty, for so long; None: it could not be found out, somebody else may try."""
+
+    def take_turn(self, name: str, limit: int, window_s: float, patience_s: float, /) -> bool:
+        """Wait for one of *limit* turns; False when none came within *patience_s*.
+
+        A turn that was taken is free again *window_s* after `end_turn`, so that whatever was done within it happened
+        at most *limit* times in any *window_s*. Of a process that died it is free after the longest of both.
+        """
+
+    def end_turn(self, name: str, /) -> None:
+        """Say that what the last turn was taken for has happened."""
+
+    def hold_off(self, name: str, seconds: float, /) -> None:
+        """Let nobody have a turn for so long: the other side asked for it."""
+
+
+class NoWeb:
+    """The Web of whoever was given none."""
+
+    def get(self, *_url: str, **_how: Any) -> WebAnswer:
+        """Raise NoAnswerError."""
+        raise NoAnswerError("there is no network here")
+
+    def holds(self, _secret: str) -> bool:
+        """Hold nothing."""
+        return False
+
+
+class NoCommons:
+    """The Commons of whoever is alone: nothing is remembered, and every turn is free."""
+
+    def recall(self, _key: str, _patience_s: float) -> None:
+        """Know nothing."""
+
+    def remember(self, _key: str, _text: str | None, _seconds: float = 0) -> None:
+        """Forget it."""
+
+    def take_turn(self, *_what: object) -> bool:
+        """Give a turn."""
+        return True
+
+    def end_turn(self, _name: str) -> None:
+        """Do nothing."""
+
+    def hold_off(self, _name: str, _seconds: float) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a processor is given besides its payload."""
@@ -111,6 +207,10 @@ class Context:
     report: Report
     settings: Mapping[str, Json] = field(default_factory=dict)
     """`settings` of the job type in the JobQueue (base IRIs, caps); never a secret."""
+    web: Web = field(default_factory=NoWeb)
+    commons: Commons = field(default_factory=NoCommons)
+    now: Callable[[], float] = time.time
+    """Seconds since the epoch."""
 
 
 class Processor(Protocol):

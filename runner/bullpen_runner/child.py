@@ -19,6 +19,7 @@ from bullpen_runner import frames
 from bullpen_runner.failure import bounded, reason_of, stack_of
 from bullpen_runner.frames import Decoder, Frame, FrameError, Kind
 from bullpen_runner.log import Level
+from bullpen_runner.outside import RunnerWeb, WireCommons
 from bullpen_runner.usage import of_this_process
 from bullpen_runner.values import (
     PayloadError,
@@ -167,7 +168,8 @@ class Work:
             if holds_half_a_pair(body, payload):
                 report.log(HALF_A_PAIR)
             del body
-            result = processor.process(payload, Context(job_name, report, self._settings))
+            web, commons = RunnerWeb(), WireCommons(self._ask)
+            result = processor.process(payload, Context(job_name, report, self._settings, web, commons))
             del payload
             self._deliver(result)
         except MemoryError:
@@ -180,6 +182,12 @@ class Work:
             self._fail("error", RuntimeError(f"the processor called sys.exit({error.code!r})"))
         except Exception as error:  # noqa: BLE001 - a processor may raise what it likes
             self._fail("error", error)
+
+    def _ask(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Ask the supervisor, which holds Redis; one question at a time."""
+        self._wire.send(Kind.ASK, frames.encode_json(asked))
+        told: dict[str, Any] = self._wire.receive(Kind.TOLD).json()
+        return told
 
     def _load(self) -> Processor | None:
         try:

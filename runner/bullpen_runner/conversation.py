@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,13 +43,23 @@ class Returned:
 class Conversation:
     """One child, from its import to its end."""
 
-    def __init__(self, child: Child, loop: Loop, relay: Relay, log: Log, timeout_s: float, final_timeout: bool) -> None:
+    def __init__(
+        self,
+        child: Child,
+        loop: Loop,
+        relay: Relay,
+        log: Log,
+        timeout_s: float,
+        final_timeout: bool,
+        tell: Callable[[Any], Any],
+    ) -> None:
         self._child = child
         self._loop = loop
         self._relay = relay
         self._log = log
         self._timeout_s = timeout_s
         self._final_timeout = final_timeout
+        self._tell = tell
         self._kills = OomKills()
         self._write: bytes | None = None
         self._came: Returned | Failure | EndedError | None = None
@@ -144,6 +155,8 @@ class Conversation:
             self._log.line(Level.at(record["level"]), record["ns"], record["msg"])
         elif frame.kind is Kind.WRITE:
             self._write = frame.body
+        elif frame.kind is Kind.ASK:
+            self._child.send(self._loop, Kind.TOLD, encode_json(self._tell(frame.json())))
         elif frame.kind is not Kind.READY:
             self._come(self._meaning(frame))
 

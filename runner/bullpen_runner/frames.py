@@ -24,6 +24,8 @@ class Kind(IntEnum):
     """The payload's bytes as they lie in Redis; the child starts to work."""
     ANSWER = 3
     """JSON {status}: the store took the write; the child makes the value of it."""
+    TOLD = 4
+    """JSON: the answer to an ASK."""
     READY = 16
     """The processor is imported."""
     MISCONFIGURED = 17
@@ -40,6 +42,8 @@ class Kind(IntEnum):
     """JSON {value, used}: JSON text, or null when it is made from the store's answer; bytes and seconds so far."""
     FAILURE = 23
     """JSON {kind, reason, stack, used}."""
+    ASK = 24
+    """JSON {do, ...}: what is asked of the commons (shared.py); the child waits for a TOLD."""
 
 
 class Frame(NamedTuple):

@@ -20,15 +20,18 @@ BLOCK_RESOURCES: Final = 1_000
 """Resources of one operation."""
 
 
-def delete_resources(graph: str, roots: Sequence[str], *, linked: bool = False) -> Iterator[str]:
+def delete_resources(
+    graph: str, roots: Sequence[str], *, linked: bool = False, kept: Sequence[str] = ()
+) -> Iterator[str]:
     """Yield the operations that delete all triples of the *roots'* own subjects; *linked*: and triples that name one.
 
-    The deepest subjects go first: what leads to them has to be there still.
+    The deepest subjects go first: what leads to them has to be there still. Triples with a property of *kept* stay.
     """
+    but = f" FILTER(?p NOT IN ({', '.join(kept)}))" if kept else ""
     for start in range(0, len(roots), BLOCK_RESOURCES):
         values = " ".join(roots[start : start + BLOCK_RESOURCES])
         for root, chain in _chains(linked=linked):
-            yield _delete(graph, f"VALUES {root} {{ {values} }} GRAPH {graph} {{ {chain} }}")
+            yield _delete(graph, f"VALUES {root} {{ {values} }} GRAPH {graph} {{ {chain} }}{but}")
 
 
 def forget(job: str, kept: str | None = None) -> Iterator[str]:

@@ -69,7 +69,7 @@ class Endpoint:
         connection = self._connection(timeout_s)
         try:
             connection.connect()
-            with _cut_off_at(deadline, connection.sock):
+            with cut_off_at(deadline, connection.sock):
                 # A server that refuses early stops reading; its answer is there all the same.
                 with suppress(BrokenPipeError, ConnectionResetError):
                     blocks = _blocks(body, deadline)
@@ -78,7 +78,7 @@ class Endpoint:
         except ssl.SSLCertVerificationError as error:
             raise StoreAccessError(f"the graph store's certificate is not trusted: {error.verify_message}") from error
         except (OSError, http.client.HTTPException) as error:
-            reason = f"nothing came within {timeout_s:g} s" if time.monotonic() >= deadline else _reason(error)
+            reason = f"nothing came within {timeout_s:g} s" if time.monotonic() >= deadline else reason_of(error)
             raise StoreAwayError(f"the graph store gave no answer: {reason}") from error
         finally:
             connection.close()
@@ -106,7 +106,7 @@ class Endpoint:
 
 
 @contextmanager
-def _cut_off_at(deadline: float, connected: socket.socket) -> Iterator[None]:
+def cut_off_at(deadline: float, connected: socket.socket) -> Iterator[None]:
     """Shut the connection at *deadline*: a socket's own timeout starts anew with every byte that drips in."""
     # past SSLSocket.shutdown, which would pull the TLS state from under the reading thread
     timer = threading.Timer(max(0.0, deadline - time.monotonic()), _shut, [connected])
@@ -139,7 +139,8 @@ def _read(response: http.client.HTTPResponse) -> Answer:
     )
 
 
-def _reason(error: OSError | http.client.HTTPException) -> str:
+def reason_of(error: OSError | http.client.HTTPException) -> str:
+    """Say why nothing came, without a host and without a secret."""
     if isinstance(error, ConnectionRefusedError):
         return "it refused the connection"
     if isinstance(error, socket.gaierror):

@@ -41,7 +41,8 @@ def prepare(write: Quads | UpdateText | RdfGraph) -> PreparedWrite:
     if isinstance(write, Quads):
         findings = dict.fromkeys(map(_named, write.findings))
         replaces = {named: None for named in map(_named, write.replaces) if named not in findings}
-        deletes = [*_deletes(replaces, linked=False), *_deletes(findings, linked=True)]
+        kept = [to_ascii(_node(iri)).decode() for iri in write.adds]
+        deletes = [*_deletes(replaces, linked=False), *_deletes(findings, linked=True, kept=kept)]
         return PreparedWrite(tuple(deletes), tuple(_parts(write.quads)), tuple(findings))
     return PreparedWrite(parts=tuple(_parts(rdflib_quads(write), default=RESULTS)), results=True)
 
@@ -68,12 +69,12 @@ def to_ascii(text: str) -> bytes:
     return text.encode("ascii", errors="bullpen-codepoint")
 
 
-def _deletes(named: Iterable[tuple[str, str]], *, linked: bool) -> Iterator[bytes]:
+def _deletes(named: Iterable[tuple[str, str]], *, linked: bool, kept: Sequence[str] = ()) -> Iterator[bytes]:
     by_graph: dict[str, list[str]] = {}
     for graph, root in named:
         by_graph.setdefault(graph, []).append(root)
     for graph, roots in by_graph.items():
-        yield from map(str.encode, delete_resources(graph, roots, linked=linked))
+        yield from map(str.encode, delete_resources(graph, roots, linked=linked, kept=kept))
 
 
 def _parts(quads: Sequence[ox.Quad], default: str = "") -> Iterator[Part]:

@@ -6,7 +6,7 @@ PID 1 in a pod. One thread, one loop; no pydantic, no processor, no Kubernetes.
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Any, Final
 
 from bullpen_protocol.assignment import Assignment
 from bullpen_protocol.bullmq import Job, SyncQueue
@@ -35,14 +35,15 @@ class Supervisor:
 
     def __init__(self, assignment: Assignment, queue: SyncQueue, child: Child, loop: Loop, log: Log) -> None:
         self._assignment = assignment
+        self._queue = queue
         self._log = log
         self._started = time.monotonic()
         self._deadline = self._started + assignment.timeout_s
         self._lease = Lease(queue, assignment, loop, log)
         self._binding = Binding(assignment, queue, self._lease, loop)
         self._relay = Relay(queue, assignment.job_id, self._lease, loop, log)
-        final_timeout = assignment.on_timeout == "fail"
-        self._child = Conversation(child, loop, self._relay, log, assignment.timeout_s, final_timeout)
+        final = assignment.on_timeout == "fail"
+        self._child = Conversation(child, loop, self._relay, log, assignment.timeout_s, final, self._tell)
         recorder = Recorder(assignment, Usage(child.pid), lambda: self._child.used)
         self._persist = Persist(assignment, queue, self._lease, loop, log, recorder)
 
@@ -63,6 +64,12 @@ class Supervisor:
             return stopped()
         finally:
             self._child.end()
+
+    def _tell(self, asked: Any) -> Any:
+        """Answer what the child asks of the commons; few processors ever do."""
+        from bullpen_runner.shared import tell  # noqa: PLC0415
+
+        return tell(asked, self._queue, self._lease)
 
     def _work(self, job: Job) -> Returned | Failure:
         """Let the child process the payload."""

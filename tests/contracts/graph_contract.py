@@ -188,6 +188,17 @@ class GraphContract:
         self.put(server, Quads([quad(graph, root, "id", "new")], [Resource(graph, root)]))
         assert server.triples(graph) == {(root, f"{EX}id", "new")}
 
+    def test_what_others_added_to_a_finding_stays_and_the_rest_is_replaced(
+        self, server: GraphServer, graph: str
+    ) -> None:
+        root = "urn:finding:shared"
+        for site, severity in (("a", "HIGH"), ("b", "LOW")):
+            quads = [quad(graph, root, "site", site), quad(graph, root, "severity", severity)]
+            self.put(server, Quads(quads, findings=[Resource(graph, root)], adds=[EX + "site"]))
+        assert server.triples(graph) == {
+            (root, f"{EX}site", "a"), (root, f"{EX}site", "b"), (root, f"{EX}severity", "LOW"),
+        }  # fmt: skip
+
     def test_neighbours_are_not_touched(self, server: GraphServer, graph: str) -> None:
         other = graph + ":other"
         neighbours = [

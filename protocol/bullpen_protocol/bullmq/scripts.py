@@ -1,4 +1,4 @@
-"""The Lua: BullMQ's own scripts as the build hook laid them down, and two of ours."""
+"""The Lua: BullMQ's own scripts as the build hook laid them down, and three of ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 FOLDER: Final = Path(__file__).parent / "lua"
-OWN: Final = frozenset({"hold", "cancel"})
+OWN: Final = frozenset({"hold", "cancel", "turn"})
 """Scripts that are not BullMQ's."""
 
 

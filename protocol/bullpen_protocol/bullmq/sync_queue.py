@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError
 from bullpen_protocol.bullmq import (
     adding,
     claiming,
+    commons,
     finishing,
     locking,
     looking,
@@ -79,6 +80,11 @@ class SyncQueue(BaseQueue):
     give_back = calling(finishing.give_back)
     advance = calling(repeating.advance)
     nudge = calling(waking.nudge)
+    take_turn = calling(commons.take_turn)
+    end_turn = calling(commons.end_turn)
+    hold_off = calling(commons.hold_off)
+    recall = calling(commons.recall)
+    remember = calling(commons.remember)
     add = calling(adding.add)
     check_server = calling(server.check_server)
 

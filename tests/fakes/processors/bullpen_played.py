@@ -63,6 +63,9 @@ class _Play:
     def settings(self) -> None:
         self.result = Result(dict(self._context.settings))
 
+    def modules(self, names: list[str]) -> None:
+        self.result = Result([name for name in names if name in sys.modules])
+
     def environment(self) -> None:
         self.result = Result(sorted(name for name in os.environ if "BULLPEN" in name))
 
