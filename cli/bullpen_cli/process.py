@@ -15,6 +15,7 @@ from bullpen_cli.written import NetworkUpdateError, RefusedWriteError, n_quads
 from bullpen_processors import registry
 from bullpen_processors.api import Context, Json, Processor, Result, StoreAnswer, UnusableInputError
 from bullpen_runner.failure import reason_of
+from bullpen_runner.outside import OneProcess, RunnerWeb, WireCommons
 from bullpen_runner.values import PayloadError, check_size, dump_value
 
 STORE_STATUS: Final = 204
@@ -33,9 +34,15 @@ def process(
     settings: Annotated[
         str, typer.Option(help="Settings of the job type, as a JobQueue would give them.", metavar="JSON")
     ] = "{}",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say on standard error what is not reported, and why (techstack-analyze).")
+    ] = False,
     show: Annotated[bool, typer.Option("--list", help="List the processors with their packages, and exit.")] = False,
 ) -> None:
     """Run one processor on a payload from standard input: no Redis, no store, no cluster.
+
+    techstack-analyze asks NVD over the network, with NVD_API_KEY if that is set;
+    with the setting nvdMirror it reads a folder of feeds instead.
 
     The payload is the job's data as JSON. One object comes out, on one line:
 
@@ -55,6 +62,7 @@ def process(
       echo '{"sparqlUpdate": "INSERT DATA { <urn:a> <urn:b> 1 }"}' | bullpen process sparql-update
       bullpen process --batch http-ingest < payloads.jsonl > results.jsonl
       bullpen process http-ingest --settings '{"ontEx": "http://example.org/onto"}' < payload.json
+      bullpen process techstack-analyze --explain < payload.json
       bullpen process --list
 
     \b
@@ -67,7 +75,7 @@ def process(
         _print_names()
     if name is None:
         _refuse(f"say which processor: {', '.join(registry.names())}")
-    context = Context(name, _ToStandardError(), _settings(settings))
+    context = _context(name, _settings(settings) | ({"explain": True} if explain else {}))
     with _own_streams() as (payloads, results):
         processor = _load(name)
         bodies = (line.rstrip(b"\r\n") for line in payloads) if batch else iter([payloads.read()])
@@ -78,6 +86,11 @@ def process(
             results.flush()
             clean = clean and processed
     raise typer.Exit(0 if clean else 1)
+
+
+def _context(name: str, settings: Mapping[str, Json]) -> Context:
+    """Give a processor what a runner would; what jobs have in common is this process's own."""
+    return Context(name, _ToStandardError(), settings, RunnerWeb(), WireCommons(OneProcess()))
 
 
 class _ToStandardError:

@@ -22,6 +22,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "http-ingest": "bullpen_processors.http.ingest:HttpIngest",
     "http-resolver": "bullpen_processors.http.resolver:HttpResolver",
     "sparql-update": "bullpen_processors.sparql.update:SparqlUpdate",
+    "techstack-analyze": "bullpen_processors.techstack.analyze:TechstackAnalyze",
 }
 """Name -> `module:class`. pyproject.toml lists the same as entry points; a test holds the two together."""
 

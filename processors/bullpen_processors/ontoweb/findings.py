@@ -33,7 +33,8 @@ class Finding:
     category: str
     owasp: str | None = None
     remediation: str | None = None
-    vulnerability: Vulnerability = Vulnerability.UNKNOWN
+    vulnerability: Vulnerability | None = Vulnerability.UNKNOWN
+    """None: the analyser itself says what it is about."""
 
     @property
     def iri(self) -> str:
@@ -50,6 +51,8 @@ class Finding:
             if value:
                 yield node, ex[name], literal(value)
         yield node, ex["detectedByResolver"], ex[self.resolver]
+        if self.vulnerability is None:
+            return
         vulnerability = ex[self.vulnerability.value]
         yield node, ex["aboutVulnerabilityType"], vulnerability
         if self.vulnerability is Vulnerability.UNKNOWN:
