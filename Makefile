@@ -1,7 +1,7 @@
 # Every target runs the doctor first and brings .venv in line with uv.lock; the logic is in scripts/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo test check e2e soak outage kills bench-start bench-graph bench-local conformance
+.PHONY: help doctor demo test check e2e soak outage kills bench-start bench-graph bench-local bench-techstack conformance
 # Node and Java may be wheels in .venv; what the machine has comes first.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 READY = @sh scripts/python.sh scripts/ready.py $@
@@ -56,3 +56,7 @@ bench-graph:  ## write 10, 1,000 and 10,000 findings beside a bare POST of the s
 bench-local:  ## claims/s and finishes/s beside a Node worker, add to start, memory of the operator
 	$(READY)
 	@PYTHONPATH=tests $(RUN) tests/bench/local.py $(ARGS)
+
+bench-techstack:  ## 20 parallel techstack-analyze jobs before a fake NVD that counts, the operator killed twice
+	$(READY)
+	@PYTHONPATH=tests $(RUN) tests/bench/techstack.py $(ARGS)

@@ -31,7 +31,16 @@ LUA: Final = doctor.ROOT / "protocol" / "bullpen_protocol" / "bullmq" / "lua" / 
 
 def groups_for(target: str) -> set[str]:
     """Name the dependency groups that *target* needs besides `dev`; Node and Java only where PATH has none."""
-    if target not in {"test", "soak", "outage", "kills", "bench-graph", "bench-local", "conformance"}:
+    if target not in {
+        "test",
+        "soak",
+        "outage",
+        "kills",
+        "bench-graph",
+        "bench-local",
+        "bench-techstack",
+        "conformance",
+    }:
         return set()
     groups = {"test-servers"}
     if doctor.version_of(doctor.which("node") or "node") < doctor.OLDEST_NODE:

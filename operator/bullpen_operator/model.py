@@ -61,6 +61,8 @@ class KeyRef(Model):
 
     name: ObjectName
     key: NonEmpty
+    optional: bool | None = None
+    """Whether a pod starts without it too; then the variable is not there."""
 
 
 class ValueFrom(Model):
@@ -68,6 +70,11 @@ class ValueFrom(Model):
 
     secret_key_ref: KeyRef | None = None
     config_map_key_ref: KeyRef | None = None
+
+    @property
+    def optional(self) -> bool:
+        """Whether a runner may be without it."""
+        return any(ref is not None and ref.optional is True for ref in (self.secret_key_ref, self.config_map_key_ref))
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

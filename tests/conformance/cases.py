@@ -18,12 +18,14 @@ from bullpen_processors.ontoweb.javascript import items, member
 from conformance.triples import stored_by
 from support import ROOT
 
+NVD: Final = ROOT.parent / "shared" / "oracle" / "fixtures" / "nvd.json"
 RECORDED: Final = ROOT.parent / "shared" / "oracle" / "cases"
 OWN: Final = Path(__file__).parent / "own"
 
 QUEUES: Final[Mapping[str, tuple[str, ...]]] = {
     "http-requests-writes": ("http-ingest", "http-resolver"),
     "sparql-writes": ("sparql-update",),
+    "techstack-analyze": ("techstack-analyze",),
 }
 """The original's queues that are served, with their job types. A new row brings all recorded jobs of its queue."""
 
@@ -63,6 +65,8 @@ class Case:
     theirs: Outcome
     """What the original made of it."""
     faults: tuple[Fault, ...] = ()
+    nvd: tuple[Fault, ...] = ()
+    """What NVD did instead of answering."""
     seed: str = ""
     """SPARQL update that filled the store before."""
     updates: tuple[str, ...] = ()
@@ -105,7 +109,8 @@ def recorded(folder: Path) -> Iterator[tuple[str, Case]]:
 
 
 def _case(record: Mapping[str, Any], folder: Path) -> Case:
-    given, store = record["input"], record.get("conditions", {}).get("graphdb", {})
+    given, conditions = record["input"], record.get("conditions") or {}
+    store, nvd = conditions.get("graphdb", {}), conditions.get("nvd", {})
     updates = _unpacked(record["updates"], folder)
     return Case(
         queue=given["queue"],
@@ -120,6 +125,7 @@ def _case(record: Mapping[str, Any], folder: Path) -> Case:
             quads=frozenset(_unpacked(record["nquads"], folder)),
         ),
         faults=tuple(map(_fault, store.get("fail", []))),
+        nvd=tuple(map(_fault, nvd.get("fail", []))),
         seed=store.get("seed", ""),
         updates=tuple(update["update"] for update in updates),
         statuses=tuple(update["status"] for update in updates),
@@ -135,6 +141,11 @@ def _fault(said: Mapping[str, Any]) -> Fault:
         delay_s=said.get("delayMs", 0) / 1000,
         times=said.get("times", 1),
     )
+
+
+def nvd_items() -> list[Any]:
+    """Return the records that NVD had when the original asked it."""
+    return json.loads(NVD.read_bytes()) if NVD.is_file() else []
 
 
 def _unpacked(value: Any, folder: Path) -> Any:

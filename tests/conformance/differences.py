@@ -10,39 +10,18 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import replace
+from typing import Any, Final
 
 from bullpen_processors.ontoweb.javascript import items, member, text, truthy
 from conformance import places as plain
+from conformance import techstack
 from conformance.cases import Case, Outcome
+from conformance.difference import Difference, Place, What
 from conformance.triples import encoded
 
 FINDINGS_GRAPH: Final = "http://localhost/graphs/findings"
 RESOLVER: Final = "http-resolver"
-
-What = Literal["state", "attempts", "reason", "value", "quads", "insertStatus", "gone", "new", "changed"]
-Place = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One piece. `gone`, `new` and `changed` are of a place of a finding: theirs only, ours only, or in both."""
-
-    what: What
-    rule: str = ""
-    place: Place = ()
-    """("param", 0), ("raw",), ("body", ...), ("resource", 0), ("header", 2), ("cookie", 0, 1), ("iri", ...), ..."""
-    theirs: Any = None
-    ours: Any = None
-    item: Any = None
-    """The item of the job's list that the finding is about."""
-    beside: frozenset[str] = frozenset()
-    """Sorts of places that our finding shows."""
-
-    def __str__(self) -> str:
-        """Say it in one line, for a test that fails."""
-        return f"{self.what} {self.rule} {self.place}: {self.theirs!r:.200} -> {self.ours!r:.200}"
 
 
 def expected(case: Case, ours: Outcome) -> Outcome:
@@ -64,6 +43,8 @@ def differences(case: Case, theirs: Outcome, ours: Outcome) -> list[Difference]:
     found = [Difference(what, theirs=one, ours=other) for what, (one, other) in pairs.items() if one != other]
     if case.job_name == RESOLVER and theirs.value and ours.value:
         return [*found, *_value(case, theirs.value, ours.value), *_quads(case, theirs, ours)]
+    if case.job_name == techstack.TECHSTACK and theirs.value and ours.value:
+        return [*found, *techstack.in_values_of(theirs.value, ours.value), *techstack.in_quads_of(theirs, ours)]
     found += (Difference("value", "", *piece) for piece in plain.in_values(theirs.value, ours.value))
     return [*found, *(Difference("quads", "", *piece) for piece in plain.in_quads(theirs.quads, ours.quads))]
 

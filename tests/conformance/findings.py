@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bullpen_processors.ontoweb.javascript import is_number, items, member, text, trim
 from conformance import witness
-from conformance.differences import Difference
+from conformance.difference import Difference
 from conformance.messages import header, response_body, shown_pairs, stands_in, without, worked
 
 _PATTERNS: Final = {

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from conformance.cases import Case, Outcome
-from conformance.differences import Difference, differences, expected
-from conformance.predicates import PREDICATES, Predicate
+from conformance.difference import Difference
+from conformance.differences import differences, expected
+from conformance.predicates import ALL, Predicate
 
 SHOWN: Final = 12
 """Differences of one case that a report shows."""
@@ -34,7 +35,7 @@ class Verdict:
             yield f"  {difference}"
 
 
-def judge(name: str, case: Case, ours: Outcome, predicates: Iterable[Predicate] = PREDICATES) -> Verdict:
+def judge(name: str, case: Case, ours: Outcome, predicates: Iterable[Predicate] = ALL) -> Verdict:
     """Hold an outcome against the recorded one; each difference counts for the first predicate that means it."""
     meant, left = set(), []
     theirs = expected(case, ours)
@@ -58,7 +59,7 @@ class Report:
         """Those with a difference that nothing means."""
         return [verdict for verdict in self.verdicts if verdict.left]
 
-    def lines(self, predicates: Sequence[Predicate] = PREDICATES) -> Iterator[str]:
+    def lines(self, predicates: Sequence[Predicate] = ALL) -> Iterator[str]:
         """Cases per job type, per predicate and in total; then what is left, case by case."""
         yield from _table("cases", Counter(verdict.kind for verdict in self.verdicts))
         means = Counter(name for verdict in self.verdicts for name in verdict.meant)

@@ -21,10 +21,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from bullpen_processors.ontoweb.javascript import items, member, text, truthy, well_formed
-from conformance import findings
+from conformance import findings, techstack_reasons
 from conformance.cases import Case, Outcome
-from conformance.differences import RESOLVER, Difference
+from conformance.difference import Difference
+from conformance.differences import RESOLVER
 from conformance.places import ABSENT
+from conformance.techstack import TECHSTACK as TECHSTACK_JOB
 from conformance.triples import encoded, is_iri
 
 INGEST: Final = "http-ingest"
@@ -143,6 +145,8 @@ def _entry_without_id(case: Case, theirs: Outcome, ours: Outcome, difference: Di
 
     Ours also stores what such a finding says of cookies, as findings of other requests do.
     """
+    if case.job_name != RESOLVER:
+        return False
     if difference.what == "quads" and difference.rule and not truthy(member(difference.item, "id")):
         return not difference.theirs and {name for name, _ in difference.ours} <= {"cookieName", "cookieDomain"}
     if difference.what != "insertStatus" or case.was_stored or (difference.theirs, difference.ours) != (None, 204):
@@ -161,13 +165,15 @@ def _nothing_left_or_new(case: Case, theirs: Outcome, ours: Outcome, difference:
     """Tell whether the store was asked by one of both only, as one of both found nothing."""
     if difference.what != "insertStatus":
         return False
-    one, other = (value["result"]["totalFindings"] for value in (theirs.value, ours.value))
+    one, other = (len(value["result"]["findings"]) for value in (theirs.value, ours.value))
     return bool((one == 0) != (other == 0) and (difference.ours is None) == (other == 0))
 
 
 def _of_place(judge: Callable[[Difference], bool]) -> Excuse:
-    """Return a predicate over one place of a finding."""
-    return lambda case, theirs, ours, difference: bool(difference.rule) and judge(difference)
+    """Return a predicate over one place of a finding of http-resolver."""
+    return lambda case, theirs, ours, difference: (
+        case.job_name == RESOLVER and bool(difference.rule) and judge(difference)
+    )
 
 
 _UNIT: Final = "unit/processors/"
@@ -207,4 +213,17 @@ PREDICATES: Final[Sequence[Predicate]] = (
     Predicate("what the original is blind to", "JUDGEMENT 8", _BAD, _of_place(findings.found_at_last)),
     Predicate("rules that the original lacks", "JUDGEMENT 8", _BAD, _of_place(findings.new_rule)),
 )
-"""At most MOST."""
+"""At most MOST, besides those of techstack-analyze."""
+
+
+def _of_techstack(row: tuple[str, str, str, techstack_reasons.Judge]) -> Predicate:
+    name, number, test, judge = row
+    return Predicate(
+        name, number, test, lambda case, theirs, ours, difference: case.job_name == TECHSTACK_JOB and judge(difference)
+    )
+
+
+TECHSTACK: Final[Sequence[Predicate]] = tuple(
+    map(_of_techstack, (*techstack_reasons.REASONS, *techstack_reasons.MEANT))
+)
+ALL: Final[Sequence[Predicate]] = (*PREDICATES, *TECHSTACK)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from conformance import nvd
 from conformance.asker import JobKey
 from conformance.cases import QUEUES, Case, Outcome
 from conformance.store import Stores
@@ -22,6 +23,8 @@ PRODUCER: Final = "5.7.0"
 PATIENCE_S: Final = 180.0
 """Without any job coming to its end."""
 
+_KEY: Final = {"NVD_API_KEY": "the-key"}
+"""Of the fake NVD: fifty requests in thirty seconds."""
 _UNENDED: Final = ("wait", "active", "delayed", "prioritized")
 
 
@@ -29,9 +32,10 @@ def run(cases: Mapping[str, Case], folder: Path, node: NodeClient, concurrency: 
     """Return what became of each case, by name. Each has a store of its own."""
     jobs = {name: _job(name, case) for name, case in cases.items()}
     stores = Stores({jobs[name]: case for name, case in cases.items()})
-    with stores.served() as graph_url:
+    with stores.served() as graph_url, nvd.served(cases, [job.prefix for job in jobs.values()]) as nvd_urls:
         options = ("--graph-url", graph_url, "--concurrency", str(concurrency))
-        with _serving(BullpenLocal(folder, _manifests(jobs.values()), *options), node) as local:
+        manifests = _manifests(jobs.values(), nvd_urls)
+        with _serving(BullpenLocal(folder, manifests, *options, environment=_KEY), node) as local:
             queues = {job: node.queue(local.url, job.queue, job.prefix) for job in jobs.values()}
             for name, case in cases.items():
                 job = jobs[name]
@@ -45,15 +49,16 @@ def run(cases: Mapping[str, Case], folder: Path, node: NodeClient, concurrency: 
 def _job(name: str, case: Case) -> JobKey:
     """A case whose store fails has a JobQueue of its own: one that stops claiming stops no other case."""
     job_id = re.sub(r"[^\w-]+", "-", name)
-    return JobKey(f"storm-{job_id}" if case.faults else "bull", case.queue, job_id)
+    return JobKey(f"storm-{job_id}" if case.faults or case.nvd else "bull", case.queue, job_id)
 
 
-def _manifests(jobs: Iterable[JobKey]) -> str:
+def _manifests(jobs: Iterable[JobKey], nvd_urls: Mapping[str, str]) -> str:
     """One JobQueue for each queue."""
-    return "\n---\n".join(_manifest(*place) for place in dict.fromkeys((job.prefix, job.queue) for job in jobs))
+    places = dict.fromkeys((job.prefix, job.queue) for job in jobs)
+    return "\n---\n".join(_manifest(prefix, queue, nvd_urls[prefix]) for prefix, queue in places)
 
 
-def _manifest(prefix: str, queue: str) -> str:
+def _manifest(prefix: str, queue: str, nvd_url: str) -> str:
     """A JobQueue; job names that it does not know fail there, as in the original."""
     return json.dumps(
         {
@@ -70,6 +75,8 @@ def _manifest(prefix: str, queue: str) -> str:
                     "timeout": "120s",
                     "giveBack": {"delay": "1s"},
                     "resources": {"limits": {"memory": "512Mi"}},
+                    "settings": {"nvdUrl": nvd_url},
+                    "env": [{"name": "NVD_API_KEY", "valueFrom": {"secretKeyRef": {"name": "nvd", "key": "key"}}}],
                 },
                 "jobTypes": [{"name": job_type} for job_type in QUEUES[queue]],
             },

@@ -28,7 +28,10 @@ def of(job_type: str) -> Iterator[tuple[str, Case]]:
             yield name, case
 
 
-@pytest.mark.parametrize(("job_type", "least"), [("http-ingest", 90), ("http-resolver", 80), ("sparql-update", 15)])
+@pytest.mark.parametrize(
+    ("job_type", "least"),
+    [("http-ingest", 90), ("http-resolver", 80), ("sparql-update", 15), ("techstack-analyze", 38)],
+)
 def test_every_recorded_job_comes_to_the_same(job_type: str, least: int) -> None:
     report = Report([judge(name, case, alone(case)) for name, case in of(job_type)])
     assert [line for verdict in report.left for line in verdict.lines()] == []
@@ -48,6 +51,36 @@ def test_every_true_finding_is_found_and_no_false_one() -> None:
         wrong += [f"{name} has {entry['r']}" for entry in truth["mustNot"] if entry["r"] in found]
     assert wrong == []
     assert judged >= 40
+
+
+def test_every_true_finding_of_a_site_is_found_and_no_false_one() -> None:
+    judged, wrong = 0, []
+    for name, case in of("techstack-analyze"):
+        truth, value = _truth(name), alone(case).value
+        if truth is None or value is None:
+            continue
+        judged += 1
+        found = {finding["rule"] for finding in value["result"]["findings"]}
+        found |= {finding["id"].rpartition(":")[2] for finding in value["result"]["findings"]}
+        unknown = value["result"]["lookups"] == "failed"  # NVD never answered, and that is said
+        wrong += [f"{name} misses {entry['r']}" for entry in truth["must"] if entry["r"] not in found and not unknown]
+        wrong += [f"{name} has {entry['r']}" for entry in truth["mustNot"] if entry["r"] in found]
+        wrong += [f"{name} has {found}" for entry in truth["mustNot"] if entry["r"] == "*" and found]
+    assert wrong == []
+    assert judged >= 9
+
+
+def test_a_finding_of_a_site_that_is_lost_is_not_explained() -> None:
+    case = dict(of("techstack-analyze"))["techstack-analyze/full-realistic"]
+    ours = alone(case)
+    result = ours.value["result"]
+    both = {finding["id"] for finding in case.theirs.value["result"]["findings"]}
+    for index, finding in enumerate(result["findings"]):
+        if finding["id"] not in both:
+            continue
+        kept = [*result["findings"][:index], *result["findings"][index + 1 :]]
+        left = judge("any", case, replace(ours, value={**ours.value, "result": {**result, "findings": kept}})).left
+        assert any(difference.what == "gone" for difference in left), finding["id"]
 
 
 def _truth(name: str) -> dict[str, list[dict[str, str]]] | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from conformance.predicates import MOST, PREDICATES
+from bullpen_processors.techstack.reasons import Reason
+from conformance.predicates import ALL, MOST, PREDICATES
+from conformance.techstack_reasons import REASONS
 from support import ROOT
 
 ROW = re.compile(
@@ -15,14 +17,20 @@ ROW = re.compile(
 def test_the_compatibility_page_lists_every_predicate_in_order() -> None:
     page = (ROOT / "docs" / "compatibility.md").read_text()
     listed = [(row["name"].strip(), row["number"], row["test"]) for row in ROW.finditer(page)]
-    assert listed == [(predicate.name, predicate.number, predicate.test) for predicate in PREDICATES]
+    assert listed == [(predicate.name, predicate.number, predicate.test) for predicate in ALL]
 
 
 def test_there_are_few_predicates_and_no_two_of_one_name() -> None:
-    assert len({predicate.name for predicate in PREDICATES}) == len(PREDICATES) <= MOST
+    assert len({predicate.name for predicate in ALL}) == len(ALL)
+    assert len(PREDICATES) <= MOST
+
+
+def test_a_finding_of_techstack_analyze_is_absent_for_one_of_six_reasons_that_explain_names() -> None:
+    assert [name for name, *_ in REASONS] == [reason.value for reason in Reason]
+    assert len(REASONS) <= 6
 
 
 def test_every_predicate_names_a_test_that_exists() -> None:
-    for predicate in PREDICATES:
+    for predicate in ALL:
         path, _, name = predicate.test.partition("::")
         assert f"def {name}(" in (ROOT / "tests" / path).read_text()

@@ -217,7 +217,8 @@ def _unset(path: Path, document: Document, jobqueue: JobQueue, environ: Mapping[
     places += [(("spec", "jobTypes", index), one.env) for index, one in enumerate(spec.job_types)]
     for place, variables in places:
         for index, variable in enumerate(variables):
-            if variable.value_from is not None and variable.name not in environ:
+            source = variable.value_from
+            if source is not None and not source.optional and variable.name not in environ:
                 where = (*place, "env", index, "valueFrom")
                 yield (
                     f"{path}:{document.line_of(where)}: {_dotted(where)}: no Secrets or ConfigMaps here; "

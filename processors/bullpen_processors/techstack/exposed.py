@@ -34,13 +34,14 @@ class HeaderFinding(TechstackFinding):
     def evidence(self) -> dict[str, Json]:
         """The header as it came, and where; its value where one was given."""
         value = {} if self._entry.value is None else {"value": self._entry.value[:1_000]}
-        return {"type": "Header", **_kept(self._entry.given, "header"), "urls": self._entry.urls, **value}
+        return {"type": "Header", **_kept(self._entry.given, "header"), "urls": self._entry.given_urls, **value}
 
     def aggregate(self) -> Json:
         """Return the element of `secureHeaders`."""
         issue = self.issue
         return {
-            **_kept(self._entry.given, "header"), "description": self._entry.description, "urls": self._entry.urls,
+            **_kept(self._entry.given, "header"), "description": self._entry.description,
+            "urls": self._entry.given_urls,
             "risk": issue.severity, "severity": issue.severity, "category": issue.category, "rule": issue.rule,
             "remediation": issue.remediation,
         }  # fmt: skip

@@ -83,6 +83,11 @@ class HeaderEntry:
         return [text(url) for url in items(member(self.given, "urls"))]
 
     @property
+    def given_urls(self) -> Json:
+        """The same as it came; an empty list where nothing did."""
+        return member(self.given, "urls") or []
+
+    @property
     def description(self) -> str:
         """The client's words."""
         said = member(self.given, "description")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bullpen_processors.api import Json, UnusableInputError
-from bullpen_processors.ontoweb.javascript import items, member, text, trim, truthy
+from bullpen_processors.ontoweb.javascript import member, text, trim, truthy
 from bullpen_processors.techstack.matching import Asked
 from bullpen_processors.techstack.products import product_of
 
@@ -46,12 +46,12 @@ class Payload:
 
 def _iterable(given: Any, name: str, called: str) -> list[Json]:
     """Return a list that may be missing; text is a list of characters, which have no properties."""
-    if name not in given:
-        return []
-    value = given[name]
+    value = given.get(name, [])
+    if value is None:
+        raise UnusableInputError(_NULL.format("length"))
     if not isinstance(value, list | str):
         raise UnusableInputError(f"{called} is not iterable")
-    return [] if isinstance(value, str) else items(value)
+    return list(value)
 
 
 def _objects(entries: list[Json], first: str) -> Iterator[Json]:

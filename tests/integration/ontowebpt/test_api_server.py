@@ -24,7 +24,7 @@ from support import ROOT
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("ontowebpt")]
 
-MANIFESTS: Final = ("jobqueue-http.yaml", "jobqueue-sparql.yaml")
+MANIFESTS: Final = ("jobqueue-http.yaml", "jobqueue-sparql.yaml", "jobqueue-techstack.yaml")
 TRAFFIC: Final = json.loads((ROOT / "examples" / "traffic" / "vulpy.json").read_text())["payload"]["items"]
 INSERT: Final = "INSERT DATA { GRAPH <urn:g> { <urn:s> <urn:p> 'é 😀' } }"
 

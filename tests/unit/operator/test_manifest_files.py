@@ -244,6 +244,12 @@ def test_anchors_of_a_sane_size_dates_and_quotes_are_taken(tmp_path: Path) -> No
     assert jobqueue.spec.job_types[0].settings == {"a": [1, "x"], "b": [1, "x"], "since": "2024-01-01", "of": "="}
 
 
+def test_an_optional_secret_may_be_missing(tmp_path: Path) -> None:
+    variable = "{name: KEY, valueFrom: {secretKeyRef: {name: s, key: k, optional: true}}}"
+    (tmp_path / "a.yaml").write_text(changed("      timeout: 5m\n", f"      env: [{variable}]\n"))
+    assert len(load([tmp_path / "a.yaml"], {}).jobqueues) == 1
+
+
 def test_what_a_secret_would_fill_is_taken_from_the_environment_or_refused(tmp_path: Path) -> None:
     text = changed(
         "      timeout: 5m\n", "      env:\n        - {name: KEY, valueFrom: {secretKeyRef: {name: s, key: k}}}\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -15,6 +15,7 @@ from bullpen_processors.techstack.reasons import Reason
 from bullpen_processors.techstack.records import records, trimmed
 from fakes.nvd import cpe, record, v31
 from fakes.outside import Answer, Outside, outside
+from fakes.processing import Processed
 
 NGINX = record(
     "CVE-2021-23017", "nginx", cpe("f5", "nginx", versionStartIncluding="0.6.18", versionEndExcluding="1.20.1")
@@ -353,3 +354,36 @@ def test_a_firewall_is_judged_by_name_and_version(waf: Any, found: list[str]) ->
 def test_a_firewalls_vendor_in_a_text_is_not_the_firewall() -> None:
     item = record("CVE-2024-1", "A client for Cloudflare leaks", cpe("someone", "dns_client", "1.0"))
     assert ids(analysed(lambda _query: page(item), {"technologies": [], "waf": [{"name": "Cloudflare"}]})) == []
+
+
+# -- what is written
+
+LINUX: Final = {"vulnerable": False, "criteria": "cpe:2.3:o:linux:linux_kernel:-:*:*:*:*:*:*:*"}
+PHP: Final = [
+    record("CVE-2020-7066", "", cpe("php", "php", versionStartIncluding="7.4.0", versionEndExcluding="7.4.4")),
+    record("CVE-2024-1", "", cpe("php", "php", "7.4.3"), cpe("php", "php", "7.4.2"), LINUX),
+    record("CVE-2024-notanid", "", cpe("php", "php", "7.4.3")),
+]
+
+
+def test_a_cve_is_linked_with_the_cpes_that_have_it() -> None:
+    played = outside(lambda _query: page(*PHP))
+    payload = {"technologies": [{"name": "PHP", "version": "7.4.3"}]}
+    processed = Processed(TechstackAnalyze().process(payload, played.context), played.report)
+    links = {tuple(line.split("#")[1:4:2]) for line in processed.stored() if "platformHasVulnerability" in line}
+    assert {(cpe_.partition(">")[0], cve.partition(">")[0]) for cpe_, cve in links} == {
+        ("CPE_cpe_2_3_a_php_php_7_4_3", "CVE_cve_2020_7066"),
+        ("CPE_cpe_2_3_a_php_php_7_4_3", "CVE_cve_2024_1"),
+        ("CPE_cpe_2_3_a_php_php_7_4_2", "CVE_cve_2024_1"),
+    }
+    shown = {one["id"]: one["evidence"]["cpe"] for one in processed.value()["result"]["findings"]}
+    assert [len(cpes) for cpes in shown.values()] == [1, 2, 1]
+    assert "linux" not in json.dumps(shown)
+
+
+def test_a_cve_is_what_its_finding_is_about_and_one_without_id_is_unknown() -> None:
+    played = outside(lambda _query: page(*PHP))
+    payload = {"technologies": [{"name": "PHP", "version": "7.4.3"}]}
+    stored = Processed(TechstackAnalyze().process(payload, played.context), played.report).stored()
+    about = sorted(line.split("#")[2].partition(">")[0] for line in stored if "aboutVulnerabilityType" in line)
+    assert about == ["CVE_cve_2020_7066", "CVE_cve_2024_1", "UnknownVulnerabilityType"]

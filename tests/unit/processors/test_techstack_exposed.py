@@ -211,7 +211,9 @@ def test_hosts_are_read_from_whatever_names_them() -> None:
         ({"technologies": {}}, "Invalid technologies payload"),
         ({"technologies": [None]}, "Cannot read properties of null (reading 'name')"),
         ({"waf": {"name": "x"}}, "wafList is not iterable"),
-        ({"waf": None}, "wafList is not iterable"),
+        ({"waf": None}, "Cannot read properties of null (reading 'length')"),
+        ({"waf": 5}, "wafList is not iterable"),
+        ({"secureHeaders": None}, "Cannot read properties of null (reading 'length')"),
         ({"secureHeaders": [None]}, "Cannot read properties of null (reading 'header')"),
         ({"cookies": [{"name": "a", "domain": 5}], "mainDomain": "x.test"}, "c.domain.includes is not a function"),
     ],
@@ -239,6 +241,7 @@ def test_loose_entries_are_read_as_the_original_reads_them() -> None:
     ]
     assert result["findings"][0]["id"] == "cookie:unknown:undefined:missing_secure"
     assert result["findings"][-1]["id"] == "cookie:unknown:null:missing_samesite"
+    assert analysed(cookies="ab", waf="x").value()["result"]["summary"]["totalCookieFindings"] == 6
 
 
 # -- the value and the graph
@@ -284,3 +287,18 @@ def test_what_other_sites_said_of_a_finding_stays() -> None:
     write = analysed(secureHeaders=[{"header": "HSTS"}], mainDomain="a.test").result.write
     assert set(write.adds) == {f"{EX}mainDomain", f"{EX}headerUrl"}  # type: ignore[union-attr]
     assert [one.iri for one in write.replaces] == [f"{EX}Header_hsts"]  # type: ignore[union-attr]
+
+
+def test_the_kind_of_a_finding_is_not_guessed() -> None:
+    stored = analysed(secureHeaders=[{"header": "X-XSS-Protection"}], cookies=[{"name": "a"}]).stored()
+    assert {line.split("#")[2].partition(">")[0] for line in stored if "aboutVulnerabilityType" in line} == {
+        "UnknownVulnerabilityType"
+    }
+
+
+def test_a_node_says_one_thing_of_each_property() -> None:
+    twice = [{"name": "a", "domain": ".ex.com", "secure": True}, {"name": "a", "domain": "ex.com", "secure": False}]
+    stored = analysed(cookies=twice).stored()
+    node = [line for line in stored if line.startswith(f"<{EX}Cookie_ex_com_a>")]
+    assert len(node) == len({line.split(" ")[1] for line in node}) == 5
+    assert any('cookieDomain> "ex.com"' in line for line in node)
