@@ -10,6 +10,7 @@ from typing import Final
 import pyoxigraph as ox
 
 from bullpen_processors.api import Context, Json, Quads, Resource, Result, SettingsError, StoreAnswer
+from bullpen_processors.ontoweb.javascript import well_formed
 from bullpen_processors.ontoweb.vocabulary import Vocabulary
 from bullpen_processors.techstack import cookies, headers
 from bullpen_processors.techstack.cookies import Cookie
@@ -80,7 +81,7 @@ def _explain(context: Context) -> Explain:
         return lambda *_: None
 
     def explain(what: str, reason: Reason, because: str) -> None:
-        context.report.log(f"not reported: {what}: {reason.value}: {because}")
+        context.report.log(well_formed(f"not reported: {what}: {reason.value}: {because}"))
 
     return explain
 

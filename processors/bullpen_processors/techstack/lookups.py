@@ -50,10 +50,10 @@ class Lookups:
 
     def look_up(self, all_asked: Sequence[Asked]) -> list[Lookup]:
         """Look up all that has a version, and firewalls without one: first by CPE, then by words."""
-        due = [asked for asked in all_asked if asked.is_waf or asked.version is not None]
+        due = [asked for asked in all_asked if _is_due(asked)]
         self._ask([Question.by_cpe(asked) or Question.by_words(asked) for asked in due])
         self._ask([Question.by_words(asked) for asked in due if self._is_unknown(asked)])
-        return [self._judge(asked) if asked in due else Lookup(asked, done=False) for asked in all_asked]
+        return [self._judge(asked) if _is_due(asked) else Lookup(asked, done=False) for asked in all_asked]
 
     def _ask(self, questions: Sequence[Question]) -> None:
         new = [question for question in dict.fromkeys(questions) if question not in self._answers]
@@ -82,6 +82,10 @@ class Lookups:
                 matches.append(verdict)
         matches = worst_first(matches)
         return Lookup(asked, matches[: self.most], cut=max(0, len(matches) - self.most))
+
+
+def _is_due(asked: Asked) -> bool:
+    return asked.is_waf or asked.version is not None
 
 
 def _called(asked: Asked) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bullpen_processors.ontoweb.javascript import well_formed
 from bullpen_processors.techstack.matching import Asked
 from bullpen_processors.techstack.records import Record
 
@@ -25,7 +26,7 @@ class Question:
     @classmethod
     def by_words(cls, asked: Asked) -> Question:
         """Ask for what detectors call it: blanks and case do not count."""
-        return cls(words=" ".join(asked.name.casefold().split()))
+        return cls(words=well_formed(" ".join(asked.name.casefold().split())))
 
     @property
     def key(self) -> str:

@@ -170,6 +170,15 @@ def test_a_word_that_thousands_of_records_hold_means_nothing() -> None:
     assert len(played.web.queries) == 1
 
 
+def test_half_a_surrogate_pair_is_asked_for_as_what_replaces_it() -> None:
+    played = outside(lambda _query: page(), explain=True)
+    payload = {"technologies": [{"name": "a\ud800b", "version": "1\udc00"}], "cookies": [{"name": "vid\ud800eo"}]}
+    result = analysed(played, payload)
+    assert result["lookups"] == "complete"
+    assert played.web.queries[0]["keywordSearch"] == "a\ufffdb"
+    "".join(played.report.lines).encode()
+
+
 def test_a_technology_without_version_is_not_looked_up_and_a_firewall_is() -> None:
     played = outside(lambda _query: page())
     result = analysed(
