@@ -43,6 +43,8 @@ class FakeNvd:
     key: str = "the-key"
     troubles: list[Trouble] = field(default_factory=list)
     """One for each request that is still to meet one."""
+    asks_for_key: bool = False
+    """Whether a request without the right key is refused, as NVD refuses wrong ones."""
     window_s: float = WINDOW_S
     arrivals: list[tuple[float, bool]] = field(default_factory=list)
     """When, and whether with the right key."""
@@ -58,9 +60,9 @@ class FakeNvd:
         return max((sum(start <= when < start + self.window_s for when in times) for start in times), default=0)
 
     @contextmanager
-    def served(self) -> Iterator[FakeNvd]:
+    def served(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[FakeNvd]:
         """Serve until the block ends."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"nvd": self}))
+        server = ThreadingHTTPServer((host, port), type("Handler", (_Handler,), {"nvd": self}))
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
@@ -82,6 +84,8 @@ class FakeNvd:
             if recent > LIMITS[key == self.key]:
                 self.refused += 1
                 return Trouble(403, b"<html><body>Request forbidden by administrative rules.</body></html>")
+            if self.asks_for_key and key != self.key:
+                return Trouble(404)
             trouble = self.troubles.pop(0) if self.troubles else Trouble()
         if trouble.status is not None or trouble.body:
             return trouble

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+_LONGEST: Final = 253
 
 
 def host_of(place: str) -> str:
@@ -37,6 +39,8 @@ def _is_address(host: str) -> bool:
 
 
 def _registrable(host: str) -> str | None:
+    if len(host) > _LONGEST:
+        return None  # no name of DNS is as long
     found: str | None = _suffixes().privatesuffix(_ascii(host))
     return found
 

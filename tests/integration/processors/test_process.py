@@ -162,3 +162,16 @@ def test_help_teaches_by_example() -> None:
     said = run("--help").stdout.decode()
     assert "bullpen process http-ingest < examples/traffic/vulpy.json" in said
     assert all(f"  {code}  " in said for code in (0, 1, 2))
+
+
+def test_explain_says_what_is_not_reported_and_why() -> None:
+    cookie = {"name": "video", "domain": ".a.test", "secure": True, "httpOnly": False, "sameSite": "Lax"}
+    payload = json.dumps({"technologies": [], "cookies": [cookie], "mainDomain": "https://www.a.test/"}).encode()
+    done = run("techstack-analyze", "--explain", given=payload)
+    assert done.stderr.decode().splitlines() == [
+        "not reported: cookie video: first-party-cookie: a.test belongs to www.a.test",
+        "not reported: cookie video: no-credential: no word of its name says session, token or id",
+        "1 findings; look-ups: none",
+    ]
+    assert objects(done)[0]["value"]["result"]["findings"][0]["rule"] == "missing_httponly"
+    assert len(run("techstack-analyze", given=payload).stderr.splitlines()) == 1

@@ -199,6 +199,7 @@ def test_hosts_are_read_from_whatever_names_them() -> None:
     ]  # fmt: skip
     assert same_site("co.uk", "co.uk")
     assert not same_site("a.co.uk", "co.uk")
+    assert not same_site("a" * 1_000_000 + ".test", "a." * 1_000_000 + "test")
 
 
 # -- what is refused
