@@ -151,7 +151,10 @@ class Commons(Protocol):
         """
 
     def remember(self, key: str, text: str | None, seconds: float = 0, /) -> None:
-        """Keep *text*, which is not empty, for so long; None: it could not be found out, somebody else may try."""
+        """Keep *text* for so long; None: it could not be found out, somebody else may try.
+
+        Text that is empty, or longer than 8 Mi characters, is not kept.
+        """
 
     def take_turn(self, name: str, limit: int, window_s: float, patience_s: float, /) -> bool:
         """Wait for one of *limit* turns; False when none came within *patience_s*.

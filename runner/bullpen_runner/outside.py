@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -13,6 +12,8 @@ from bullpen_processors.api import WebAnswer
 
 LONGEST_ACT_S: Final = 60.0
 """How long what is done within a turn may take: a turn whose holder died is free again after this and the window."""
+TEXT_LIMIT: Final = 8 * 1024 * 1024
+"""Characters that are kept of one answer: it shares a Redis with queues, which must not be crowded out."""
 _LOOK_S: Final = 1.0
 """Between two questions whether there is a turn, at most: turns that end come free earlier than was said."""
 _LISTEN_S: Final = 0.25
@@ -57,12 +58,13 @@ class WireCommons:
 
     def remember(self, key: str, text: str | None, seconds: float = 0) -> None:
         """Keep it, or let others try."""
-        self._asked({"do": "remember", "key": key, "text": text, "ms": int(seconds * 1000)})
+        kept = text if text and len(text) <= TEXT_LIMIT else None
+        self._asked({"do": "remember", "key": key, "text": kept, "ms": int(seconds * 1000)})
 
     def take_turn(self, name: str, limit: int, window_s: float, patience_s: float) -> bool:
         """Wait for a turn; False when none came in time."""
         until = time.monotonic() + patience_s
-        token = uuid.uuid4().hex
+        token = os.urandom(16).hex()
         longest_ms = int((LONGEST_ACT_S + window_s) * 1000)
         while True:
             told = self._asked({"do": "take", "name": name, "token": token, "limit": limit, "longest_ms": longest_ms})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +27,8 @@ class Verdict:
     """Predicates that meant a difference of it."""
     left: Sequence[Difference]
     """Differences that none means."""
+    absent: Mapping[str, int] = field(default_factory=dict)
+    """Findings that only the original has, by the predicate that says why."""
 
     def lines(self) -> Iterator[str]:
         """Say what is left."""
@@ -38,6 +40,7 @@ class Verdict:
 def judge(name: str, case: Case, ours: Outcome, predicates: Iterable[Predicate] = ALL) -> Verdict:
     """Hold an outcome against the recorded one; each difference counts for the first predicate that means it."""
     meant, left = set(), []
+    absent: Counter[str] = Counter()
     theirs = expected(case, ours)
     for difference in differences(case, theirs, ours):
         by = next((one.name for one in predicates if one.excuses(case, theirs, ours, difference)), None)
@@ -45,7 +48,8 @@ def judge(name: str, case: Case, ours: Outcome, predicates: Iterable[Predicate] 
             left.append(difference)
         else:
             meant.add(by)
-    return Verdict(name, f"{case.queue} {case.job_name or '(no name)'}", frozenset(meant), left)
+            absent[by] += difference.what == "gone"
+    return Verdict(name, f"{case.queue} {case.job_name or '(no name)'}", frozenset(meant), left, absent)
 
 
 @dataclass
@@ -65,6 +69,8 @@ class Report:
         means = Counter(name for verdict in self.verdicts for name in verdict.meant)
         names = {f"{predicate.number}: {predicate.name}": means[predicate.name] for predicate in predicates}
         yield from _table("cases with an intended difference, by predicate", names)
+        absent = sum((Counter(verdict.absent) for verdict in self.verdicts), Counter())
+        yield from _table("findings or places of the original that are absent, by reason", +absent)
         equal = sum(not verdict.meant and not verdict.left for verdict in self.verdicts)
         yield (
             f"{len(self.verdicts)} cases: {equal} equal, {len(self.verdicts) - equal - len(self.left)} different only"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from bullpen_runner.outside import Ask, WireCommons
+from bullpen_runner.outside import TEXT_LIMIT, Ask, WireCommons
 
 WINDOW_S: Final = 0.3
 
@@ -74,6 +74,11 @@ class CommonsContract:
         assert commons.recall(name, 0.0) is None
         commons.remember(name, "é", 60)
         assert commons.recall(name, 0.0) == "é"
+
+    def test_what_is_empty_or_too_large_is_not_kept(self, commons: WireCommons, name: str) -> None:
+        for text in ("", "x" * (TEXT_LIMIT + 1)):
+            assert commons.recall(name, 0.0) is None
+            commons.remember(name, text, 60)
 
     def test_what_could_not_be_found_out_may_be_tried_by_the_next(self, commons: WireCommons, name: str) -> None:
         for _ in range(2):

@@ -79,7 +79,8 @@ class Nvd:
         self._url = options.url
         self._until = context.now() + options.patience_s
         self._has_key = context.web.holds(KEY)
-        self._turns = f"nvd:{urlsplit(options.url).netloc.rpartition('@')[2]}{':key' if self._has_key else ''}"
+        self._server = f"nvd:{urlsplit(options.url).netloc.rpartition('@')[2]}"
+        self._turns = f"{self._server}:key" if self._has_key else self._server
         self._failed_in_a_row = 0
 
     def ask(self, questions: Sequence[Question]) -> Mapping[Question, Sequence[Record] | Failed]:
@@ -87,7 +88,7 @@ class Nvd:
         return {question: self._answer(question) for question in dict.fromkeys(questions)}
 
     def _answer(self, question: Question) -> Sequence[Record] | Failed:
-        key = f"{self._turns}:{question.key}"
+        key = f"{self._server}:{question.key}"
         known = unpack(self._commons.recall(key, max(0.0, self._until - self._now())))
         if known is not None:
             return list(records(known))
