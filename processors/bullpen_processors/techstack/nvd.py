@@ -44,7 +44,7 @@ _AGAIN: Final = frozenset({403, 408, 429})
 
 KEPT_S: Final = 24 * 3600.0
 KEPT_EMPTY_S: Final = 6 * 3600.0
-PATIENCE_S: Final = 240.0
+PATIENCE_S: Final = 480.0
 
 
 class LookupFailedError(Exception):

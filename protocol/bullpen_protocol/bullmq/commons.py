@@ -8,7 +8,7 @@ from typing import Final
 from bullpen_protocol.bullmq.keys import Keys
 from bullpen_protocol.bullmq.steps import Command, Operation, Script, read
 
-ASKING_MS: Final = 60_000
+ASKING_MS: Final = 120_000
 """For how long one job may look for an answer that others wait for."""
 _LONGEST: Final = 160
 
