@@ -55,7 +55,8 @@ async function process_job(job) {
   return step.undefined ? undefined : step.return;
 }
 
-// Work until no job is left to be run, then stop.
+// Work until no job is left to be run, then stop. 5.7.0 may wait for ever when a delayed job is due within the
+// millisecond; a marker wakes it.
 async function work({ at, options }) {
   const queue = targets.queue(at);
   const worker = new bullmq.Worker(at.queue, process_job, {
@@ -65,9 +66,15 @@ async function work({ at, options }) {
     ...options,
   });
   worker.on('error', () => {});
+  let [seen, since] = ['', Date.now()];
   for (;;) {
     const counts = await queue.getJobCounts('wait', 'active', 'delayed', 'prioritized', 'waiting-children');
     if (Object.values(counts).every(count => count === 0)) break;
+    if (JSON.stringify(counts) !== seen) [seen, since] = [JSON.stringify(counts), Date.now()];
+    if (Date.now() - since > 3000) {
+      await (await queue.client).zadd(queue.toKey('marker'), 0, '0');
+      since = Date.now();
+    }
     await new Promise(resolve => setTimeout(resolve, 3));
   }
   await worker.close();

@@ -20,7 +20,7 @@ from servers.node import VERSIONS
 from servers.pools import Nodes
 from servers.redis import RedisServer
 from servers.redis_kinds import cluster
-from support import ROOT
+from support import ROOT, require
 
 BROKEN = {"plan": [{"throw": "broke: é😀\x1b[31m", "log": ["one", "two \x1b]0;owned\x07"]}]}
 
@@ -203,6 +203,7 @@ def test_all_queues_are_found_among_many_keys_and_told_once(client: redis.Redis,
 
 
 def test_queues_of_a_cluster_are_found(bullpen: Bullpen) -> None:
+    require("redis-server on PATH")
     with cluster() as [first, *_]:
         place = ("--redis-url", f"redis+cluster://127.0.0.1:{first.port}", "--prefix", "{bull}")
         assert bullpen("add", "q", "n", *place).code == 0
