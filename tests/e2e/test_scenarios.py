@@ -120,7 +120,9 @@ def test_out_of_memory_is_counted_retried_and_failed_with_its_reason(queues: Que
     [failed] = [event for event in queue.events() if event["event"] == "failed"]
     assert failed["failedReason"] == job["failedReason"]
     lives = queue.until_ended(job_id)
-    assert [(life.reason, life.exit_code) for life in lives] == [("OOMKilled", 137)] * 2
+    # containerd hears of the kernel's kill beside the end, at times too late: the runner's own words decide
+    assert [life.exit_code for life in lives] == [137] * 2
+    assert {life.reason for life in lives} <= {"OOMKilled", "Error"}
     assert_never_two_at_once(lives)
 
 
