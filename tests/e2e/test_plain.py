@@ -90,7 +90,8 @@ def test_another_exit_code_is_counted_and_retried_with_the_last_line_of_the_log(
 
 
 def test_out_of_memory_is_counted_and_says_so(queues: Queues) -> None:
-    queue = queues.serve("plain-oom", script("exec tail /dev/zero"))
+    # it outlives the kill for a moment, so that containerd has heard of it when the container ends
+    queue = queues.serve("plain-oom", script("tail /dev/zero; sleep 2; exit 137"))
     job_id = queue.add("sh", {})
     assert failed(queue, job_id) == "out of memory: the container reached its memory limit (OOMKilled)"
     assert queue.story(job_id) == ["added", "waiting", "active", "failed", "retries-exhausted"]
