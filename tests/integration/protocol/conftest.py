@@ -1,60 +1,21 @@
-"""Servers and clients of the protocol's tests. Each test has a prefix of its own: nothing is ever flushed."""
+"""What the protocol's tests have besides: every version of Redis, queues, clients to any server."""
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Iterator
 
 import pytest
 import redis
 
 from bullpen_protocol.bullmq import SyncQueue, connect
-from servers.pools import Connect, Nodes, Servers
+from servers.pools import Connect, Servers
 from servers.redis import RedisServer
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    started = Servers()
-    yield started
-    started.close()
-
-
-@pytest.fixture(scope="session")
-def node(servers: Servers) -> Iterator[Nodes]:
-    """Depends on the servers: clients end before what they are connected to."""
-    started = Nodes()
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def server(servers: Servers) -> RedisServer:
-    """The machine's own Redis."""
-    return servers.get("redis-server")
 
 
 @pytest.fixture(params=["redis-server 6.2", "redis-server", "redis-server 8"])
 def any_server(request: pytest.FixtureRequest, servers: Servers) -> RedisServer:
     """Each version of Redis in turn."""
     return servers.get(request.param)
-
-
-@pytest.fixture
-def client(server: RedisServer) -> Iterator[redis.Redis]:
-    made = connect(server.url)
-    assert isinstance(made, redis.Redis)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def prefix() -> str:
-    """Of this test alone, on every server."""
-    return f"t{os.getpid()}x{next(_numbers)}"
 
 
 @pytest.fixture
