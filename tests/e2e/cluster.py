@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -117,15 +119,23 @@ def made(kubeconfig: Path, clock: Clock) -> Cluster:
     for part in ("docker", "kind", "kubectl", "helm"):
         require(part)
     cluster = Cluster(kubeconfig)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, _tags_of_ours():
         building = pool.submit(_build, clock)
         _create(cluster, clock)
         images = building.result()
-    with clock.step("load images"):
-        run("kind", "load", "docker-image", *images, "--name", NAME, timeout_s=300)
+        with clock.step("load images"):
+            run("kind", "load", "docker-image", *images, "--name", NAME, timeout_s=300)
     with clock.step("install"):
         _install(cluster)
     return cluster
+
+
+@contextmanager
+def _tags_of_ours() -> Iterator[None]:
+    """Keep the suites of other clones on this machine from moving a tag between its build and its load."""
+    with (Path(tempfile.gettempdir()) / "bullpen-e2e.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def removed() -> None:

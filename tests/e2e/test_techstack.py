@@ -78,6 +78,7 @@ def test_the_key_of_a_secret_reaches_nvd_and_is_nowhere_else(cluster: Cluster, q
         result = json.loads(queue.job(job_id)["returnvalue"])["result"]
         assert result["lookups"] == "complete"
         assert [finding["id"] for finding in result["findings"]] == ["tech:nginx:1.18.0:CVE-2021-23017"]
+        queue.until_ended(job_id)  # the kubelet tells of a pod, and lets its log be read, later than BullMQ
     pods = cluster.objects("pods", "-l", "bullpen.dev/queue=techstack")
     logs = [cluster.kubectl("logs", pod["metadata"]["name"]) for pod in pods]
     assert len(logs) == 2
