@@ -1,7 +1,7 @@
 # Every target runs the doctor first and brings .venv in line with uv.lock; the logic is in scripts/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo test check e2e soak outage kills bench-start bench-graph bench-local bench-techstack conformance
+.PHONY: help doctor demo test check e2e soak outage kills bench-start bench-graph bench-local bench-techstack conformance bench-sast
 # Node and Java may be wheels in .venv; what the machine has comes first.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 READY = @sh scripts/python.sh scripts/ready.py $@
@@ -60,3 +60,7 @@ bench-local:  ## claims/s and finishes/s beside a Node worker, add to start, mem
 bench-techstack:  ## 20 parallel techstack-analyze jobs before a fake NVD that counts, the operator killed twice
 	$(READY)
 	@PYTHONPATH=tests $(RUN) tests/bench/techstack.py $(ARGS)
+
+bench-sast:  ## score sast-analyze on labelled cases beside its targets; needs ../shared/bench/sast
+	$(READY)
+	@PYTHONPATH=tests $(RUN) tests/bench/sast.py $(ARGS)

@@ -35,7 +35,7 @@ def process(
         str, typer.Option(help="Settings of the job type, as a JobQueue would give them.", metavar="JSON")
     ] = "{}",
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say on standard error what is not reported, and why (techstack-analyze).")
+        bool, typer.Option("--explain", help="Say on standard error what is not reported, and why (analysers).")
     ] = False,
     show: Annotated[bool, typer.Option("--list", help="List the processors with their packages, and exit.")] = False,
 ) -> None:
@@ -63,6 +63,7 @@ def process(
       bullpen process --batch http-ingest < payloads.jsonl > results.jsonl
       bullpen process http-ingest --settings '{"ontEx": "http://example.org/onto"}' < payload.json
       bullpen process techstack-analyze --explain < payload.json
+      bullpen process sast-analyze --explain < page.json | jq '.value.result.explained'
       bullpen process --list
 
     \b

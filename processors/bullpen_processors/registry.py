@@ -21,6 +21,7 @@ OURS: Final = "bullpen"
 BUILT_IN: Final[Mapping[str, str]] = {
     "http-ingest": "bullpen_processors.http.ingest:HttpIngest",
     "http-resolver": "bullpen_processors.http.resolver:HttpResolver",
+    "sast-analyze": "bullpen_processors.sast.analyzer:SastAnalyze",
     "sparql-update": "bullpen_processors.sparql.update:SparqlUpdate",
     "techstack-analyze": "bullpen_processors.techstack.analyze:TechstackAnalyze",
 }

@@ -13,6 +13,8 @@ from rdflib import SH, Graph
 from bullpen_processors.http.ingest import HttpIngest
 from bullpen_processors.http.resolver import HttpResolver
 from bullpen_processors.http.rules import RULES
+from bullpen_processors.sast.analyzer import SastAnalyze
+from bullpen_processors.sast.models import built_in
 from fakes.processing import process
 from support import ROOT
 
@@ -29,6 +31,19 @@ def examples() -> list[Any]:
     """Return every example of every rule as items of one job, each with an id of its own."""
     items = [item for rule in RULES for item in (*rule.bad, *rule.good)]
     return [{**item, "id": f"example-{index}"} for index, item in enumerate(items)]
+
+
+def page() -> Any:
+    """Return a page with every example of every rule of sast-analyze, and each kind of markup."""
+    rules = [rule for family in built_in() for rule in family["rules"]]
+    return {
+        "url": "https://shop.example/p?a=b#c",
+        "html": '<form method="get" action="http://x.test/"><iframe srcdoc="x"></iframe><a onclick="eval(x)">',
+        "scripts": [{"src": f"{rule['id']}.js", "code": rule["bad"]} for rule in rules] + [{"code": "eval(1); }"}],
+        "forms": [{"action": "http://x.test/", "method": "get", "inputs": ["a", {"name": "b", "value": 1}]}],
+        "iframes": [{"src": "/f", "title": "t"}],
+        "includeSnippets": True,
+    }
 
 
 def written(processor: Any, payload: Any) -> str:
@@ -95,3 +110,18 @@ def test_a_broken_exchange_is_refused(more: str, less: str) -> None:
     kept = [line for line in triples.split("\n") if not less or less not in line]
     assert violations("exchange.ttl", triples) == 0
     assert violations("exchange.ttl", "\n".join([*kept, more])) > 0
+
+
+def test_findings_of_pages_have_their_shape() -> None:
+    triples = written(SastAnalyze(), page())
+    assert violations("analyzer-finding.ttl", triples) == 0
+    assert triples.count(f"{EX}findingRuleId") >= 60
+
+
+@pytest.mark.parametrize("name", ["severity", "contextType", "mainDomain", "codeSnippet"])
+def test_a_finding_of_a_page_with_two_values_of_one_kind_is_refused(name: str) -> None:
+    finding = "urn:finding:no-eval%3Aa.js%3Al1c0-l1c7%40https%3A%2F%2Fx.test%2F"
+    payload = {"url": "https://x.test/", "scripts": [{"src": "a.js", "code": "eval(1)"}], "includeSnippets": True}
+    triples = written(SastAnalyze(), payload)
+    assert violations("analyzer-finding.ttl", triples) == 0
+    assert violations("analyzer-finding.ttl", f'{triples}\n<{finding}> <{EX}{name}> "other" .') >= 1

@@ -1,0 +1,136 @@
+"""Scripts as syntax trees: tree-sitter recovers from errors, so that one mistake does not hide the rest."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cache, cached_property
+from typing import Final
+
+import tree_sitter
+
+from bullpen_processors.ontoweb.javascript import well_formed
+
+_WIDE: Final = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_NODES: Final = 20_000
+"""Nodes that are looked at for odd names."""
+_TYPESCRIPT: Final = re.compile(r"\.(?:m|c)?tsx?(?:[?#]|$)", re.IGNORECASE)
+
+
+@cache
+def language(name: str) -> tree_sitter.Language:
+    """Load a grammar: `javascript`, `typescript` or `tsx`."""
+    if name == "javascript":
+        import tree_sitter_javascript  # noqa: PLC0415 - each grammar is loaded when a script needs it
+
+        return tree_sitter.Language(tree_sitter_javascript.language())
+    import tree_sitter_typescript  # noqa: PLC0415
+
+    make = tree_sitter_typescript.language_tsx if name == "tsx" else tree_sitter_typescript.language_typescript
+    return tree_sitter.Language(make())
+
+
+class Tree:
+    """The tree of one script."""
+
+    def __init__(self, code: str, name: str) -> None:
+        self.name = name
+        code = well_formed(code)
+        self.source = code.encode()
+        self._tree = tree_sitter.Parser(language(name)).parse(self.source)
+        self._ascii = len(self.source) == len(code)
+
+    @property
+    def root(self) -> tree_sitter.Node:
+        """A root node of its own each time: a node keeps all nodes alive that were reached through it."""
+        return self._tree.root_node
+
+    def field_id(self, name: str) -> int:
+        """Return the number of a field in this grammar; 0 if it has none of that name."""
+        return language(self.name).field_id_for_name(name) or 0
+
+    def text(self, node: tree_sitter.Node) -> str:
+        """Return the source text of *node*."""
+        return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
+    def point(self, byte: int) -> tuple[int, int]:
+        """Return line (from 1) and column (from 0, in UTF-16 units) of a place, as JavaScript's parsers count."""
+        row = bisect_right(self._lines, byte) - 1
+        start = self._lines[row]
+        column = byte - start
+        if not self._ascii:
+            places, saved = self._wide
+            column -= saved[bisect_right(places, byte - 1)] - saved[bisect_right(places, start - 1)]
+        return row + 1, column
+
+    @cached_property
+    def _wide(self) -> tuple[list[int], list[int]]:
+        """Return where characters of several bytes stand, and how many bytes more than UTF-16 units stand before each.
+
+        A place in one line of megabytes must not cost a walk through it.
+        """
+        places, saved, total = list[int](), [0], 0
+        for match in _WIDE.finditer(self.source):
+            size = match.end() - match.start()
+            total += size - (2 if size == 4 else 1)
+            places.append(match.start())
+            saved.append(total)
+        return places, saved
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer(rb"\r\n|\n|\r|\xe2\x80[\xa8\xa9]", self.source))]
+
+    def lines_around(self, first: int, last: int) -> str:
+        """Return lines *first* to *last*, from 1, as far as there are any, joined by LF."""
+        starts = self._lines
+        begin = starts[max(first, 1) - 1]
+        end = starts[last] if last < len(starts) else len(self.source)
+        text = self.source[begin:end].decode("utf-8", "replace")
+        return text.rstrip("\r\n").replace("\r\n", "\n")
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the script has an error anywhere."""
+        return self.root.has_error
+
+    @property
+    def has_odd_names(self) -> bool:
+        """Whether a name has a character that JavaScript does not allow in one, which the grammar lets pass."""
+        if self._ascii:
+            return False
+        waiting, budget = [self.root], _NODES
+        while waiting and budget:
+            node = waiting.pop()
+            budget -= 1
+            if node.kind_id == self._identifier and not self.text(node).replace("$", "_").isidentifier():
+                return True
+            waiting += node.named_children
+        return False
+
+    @cached_property
+    def _identifier(self) -> int:
+        return language(self.name).id_for_node_kind("identifier", True) or -1
+
+    def first_error(self) -> tree_sitter.Node | None:
+        """Find the first node that does not parse."""
+        return next(self._errors(), None)
+
+    def _errors(self) -> Iterator[tree_sitter.Node]:
+        waiting = [self.root]
+        while waiting:
+            node = waiting.pop()
+            if node.is_error or node.is_missing:
+                yield node
+            elif node.has_error:
+                waiting += reversed(node.children)
+
+
+def parse(code: str, src: str | None = None, kind: str | None = None) -> Tree:
+    """Parse *code*; a script that only TypeScript explains is read as TypeScript."""
+    if src and _TYPESCRIPT.search(src):
+        return Tree(code, "tsx" if ".tsx" in src.lower() else "typescript")
+    if kind and ("typescript" in kind or kind.endswith("tsx")):
+        return Tree(code, "tsx")
+    return Tree(code, "javascript")
