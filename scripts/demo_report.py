@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from demo import Ended, Planned
+    from demo_plan import Ended, Planned
 
 WIDTH: Final = 100
 NUMBERS: Final = frozenset({"attempts", "took", "times set", "without Secure", "without SameSite", "exchanges"})

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from bullpen_cli.connecting import Place, opened
+from bullpen_cli.defaults import PREFIX, STATE
 from bullpen_cli.ending import NEGATIVE, CannotAskError, print_json, refusals
 from bullpen_cli.following import BLOCK_S, End, follow
-from bullpen_cli.options import PREFIX, STATE, AsJson, Prefix, QueueName, RedisCa, RedisUrl, StateFolder
+from bullpen_cli.options import AsJson, Prefix, QueueName, RedisCa, RedisUrl, StateFolder
 from bullpen_operator.escaping import safe
 from bullpen_operator.fields import parse_duration
 from bullpen_protocol.bullmq.adding import NewJob

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 
 from bullpen_cli.connecting import Place, opened
+from bullpen_cli.defaults import PREFIX, STATE
 from bullpen_cli.ending import NEGATIVE, print_json, refusals
 from bullpen_cli.following import BLOCK_S, End, follow
 from bullpen_cli.job import look
 from bullpen_cli.job_facts import missing, sentence
-from bullpen_cli.options import PREFIX, STATE, AsJson, JobId, Prefix, QueueName, RedisCa, RedisUrl, StateFolder
+from bullpen_cli.options import AsJson, JobId, Prefix, QueueName, RedisCa, RedisUrl, StateFolder
 from bullpen_operator.escaping import safe
 from bullpen_protocol import bullmq  # its names bring redis-py when they are first used: not for --help
 

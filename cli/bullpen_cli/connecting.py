@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bullpen_cli.defaults import PREFIX, STATE
 from bullpen_cli.ending import CannotAskError
-from bullpen_cli.options import PREFIX, STATE
 from bullpen_operator.local import running
 from bullpen_protocol import bullmq  # its names bring redis-py when they are first used: not for --help
 

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from bullpen_cli import found
+from bullpen_cli.defaults import STATE
 from bullpen_cli.ending import CannotAskError, print_json, refusals, say
-from bullpen_cli.options import STATE, AsJson, GraphQueryUrl, GraphUrl, GraphUsername, OntologyUrl, StateFolder
+from bullpen_cli.options import AsJson, GraphQueryUrl, GraphUrl, GraphUsername, OntologyUrl, StateFolder
 from bullpen_cli.sparql import GraphPlace, Store
 from bullpen_cli.telling import table
 from bullpen_protocol.provenance import NAMESPACE, PROV

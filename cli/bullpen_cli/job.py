@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bullpen_cli.connecting import Place, opened
+from bullpen_cli.defaults import PREFIX, STATE
 from bullpen_cli.ending import NEGATIVE, CannotAskError, print_json, refusals
 from bullpen_cli.job_facts import Facts, body, given_back, missing, sentence
 from bullpen_cli.jobs import shown_progress
-from bullpen_cli.options import PREFIX, STATE, AsJson, JobId, Prefix, QueueName, RedisCa, RedisUrl, StateFolder
+from bullpen_cli.options import AsJson, JobId, Prefix, QueueName, RedisCa, RedisUrl, StateFolder
 from bullpen_cli.telling import facts as aligned
 from bullpen_cli.telling import moment
 from bullpen_operator.escaping import safe

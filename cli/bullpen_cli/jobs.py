@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from bullpen_cli.connecting import Place, opened
+from bullpen_cli.defaults import PREFIX, STATE
 from bullpen_cli.ending import print_json, refusals
-from bullpen_cli.options import PREFIX, STATE, AsJson, Prefix, QueueName, RedisCa, RedisUrl
+from bullpen_cli.options import AsJson, Prefix, QueueName, RedisCa, RedisUrl
 from bullpen_cli.telling import span, table
 from bullpen_protocol.bullmq.encoding import from_json
 from bullpen_protocol.bullmq.job import Job

@@ -47,6 +47,3 @@ GraphUsername = Annotated[
 OntologyUrl = Annotated[
     str, typer.Option("--ontology", envvar="ONT_EX", help="Ontology of the findings, without its #.", metavar="URL")
 ]
-
-STATE = Path(".bullpen")
-PREFIX = "bull"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from bullpen_cli.connecting import Place, names_of_queues, opened
+from bullpen_cli.defaults import PREFIX, STATE
 from bullpen_cli.ending import print_json, refusals, say
-from bullpen_cli.options import PREFIX, STATE, AsJson, Prefix, RedisCa, RedisUrl, StateFolder
+from bullpen_cli.options import AsJson, Prefix, RedisCa, RedisUrl, StateFolder
 from bullpen_cli.telling import table
 from bullpen_protocol import bullmq
 

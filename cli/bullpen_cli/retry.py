@@ -10,8 +10,9 @@ import typer
 
 from bullpen_cli import completing
 from bullpen_cli.connecting import Place, opened
+from bullpen_cli.defaults import PREFIX, STATE
 from bullpen_cli.ending import NEGATIVE, CannotAskError, print_json, refusals
-from bullpen_cli.options import PREFIX, STATE, AsJson, Prefix, QueueName, RedisCa, RedisUrl, StateFolder
+from bullpen_cli.options import AsJson, Prefix, QueueName, RedisCa, RedisUrl, StateFolder
 from bullpen_cli.telling import count
 from bullpen_operator.escaping import safe
 from bullpen_protocol.bullmq.errors import Code, QueueError

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from bullpen_cli import found
+from bullpen_cli.defaults import STATE
 from bullpen_cli.ending import NEGATIVE, print_json, refusals
 from bullpen_cli.findings import described
-from bullpen_cli.options import STATE, AsJson, GraphQueryUrl, GraphUrl, GraphUsername, OntologyUrl, StateFolder
+from bullpen_cli.options import AsJson, GraphQueryUrl, GraphUrl, GraphUsername, OntologyUrl, StateFolder
 from bullpen_cli.sparql import GraphPlace, Row, Store
 from bullpen_cli.telling import count
 from bullpen_cli.telling import facts as aligned

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from bullpen_protocol.bullmq.errors import RedisRefusedError
 from bullpen_protocol.bullmq.faults import FAULTS, translate
 from bullpen_protocol.bullmq.heeding import heeding
 from bullpen_protocol.bullmq.keys import Keys
+from bullpen_protocol.bullmq.queue import BaseQueue
 from bullpen_protocol.bullmq.steps import Command, Operation
 
-if TYPE_CHECKING:
-    from bullpen_protocol.bullmq.async_queue import AsyncQueue
+Queue = TypeVar("Queue", bound=BaseQueue)
 
 
 def nudge(keys: Keys) -> Operation[None]:
@@ -24,7 +24,7 @@ def nudge(keys: Keys) -> Operation[None]:
         yield Command(("ZADD", keys.marker, 0, "0"), again=True)
 
 
-async def wait_any(client: Any, queues: Sequence[AsyncQueue], timeout_s: float) -> AsyncQueue | None:
+async def wait_any(client: Any, queues: Sequence[Queue], timeout_s: float) -> Queue | None:
     """Wait until one of *queues* may have a job; None after *timeout_s* (above 0).
 
     *client* should do nothing else: connect_async(url, block_s=timeout_s). The marker is taken, so claim until Empty,
@@ -52,13 +52,13 @@ async def wait_any(client: Any, queues: Sequence[AsyncQueue], timeout_s: float) 
         return await _pop(client, sound, timeout_s)
 
 
-async def _pop(client: Any, queues: Sequence[AsyncQueue], timeout_s: float) -> AsyncQueue | None:
+async def _pop(client: Any, queues: Sequence[Queue], timeout_s: float) -> Queue | None:
     by_marker = {queue.keys.marker: queue for queue in queues}
     found = await _ask(client, "BZPOPMIN", *by_marker, timeout_s)
     return by_marker[found[0]] if found else None
 
 
-async def _is_sound(client: Any, queue: AsyncQueue) -> bool:
+async def _is_sound(client: Any, queue: BaseQueue) -> bool:
     """A job with the id `marker` puts its hash where the marker belongs, and fails the pop for all queues."""
     return await _ask(client, "TYPE", queue.keys.marker) in ("zset", "none")
 
