@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from bullpen_operator.decide import RENEWALS_PER_LOCK, bound_uid, lingers, stale
+from bullpen_operator.decide import bound_uid, lingers, stale
 from bullpen_operator.events import EventKind
 from bullpen_operator.repair import Repair
 from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.served import TOKEN_PREFIX, Lane
 from bullpen_operator.slots import Slot, Stage
+from bullpen_protocol.assignment import RENEWALS_PER_LOCK
 from bullpen_protocol.bullmq import HoldResult, Location
 
 MAX_STALLED: Final = 1

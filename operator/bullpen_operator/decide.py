@@ -22,10 +22,9 @@ from bullpen_operator.classify import (
     timed_out,
 )
 from bullpen_operator.seen import Attempt, KubeJobSeen, PodPhase, PodSeen
+from bullpen_protocol.assignment import RENEWALS_PER_LOCK
 from bullpen_protocol.bullmq import Location
 
-RENEWALS_PER_LOCK: Final = 4
-"""A lock of L is renewed every L/4."""
 HELD_S: Final = 60.0
 """A pod that still runs so long after its main container ended is held by a container of the user's own."""
 ASTRAY_RENEWALS: Final = 2

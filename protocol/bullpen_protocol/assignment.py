@@ -11,6 +11,9 @@ from typing import Any, Final
 VALUE_LIMIT_BYTES: Final = 3 * 1024
 """A termination message may hold 4,096 bytes (Kubernetes); a value above this is left out of it."""
 
+RENEWALS_PER_LOCK: Final = 4
+"""A lock of L is renewed every L/4, by the operator until a runner has bound the attempt, then by that runner."""
+
 REASON_LIMIT: Final = 512
 """Characters of a reason that a termination message keeps."""
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from bullpen_protocol.assignment import Assignment
+from bullpen_protocol.assignment import RENEWALS_PER_LOCK, Assignment
 from bullpen_protocol.bullmq import HoldResult, RedisAwayError, RedisRefusedError, SyncQueue
 from bullpen_runner.endings import misconfigured, superseded
 from bullpen_runner.log import Log
 from bullpen_runner.loop import Loop
 
-RENEWALS_PER_LOCK: Final = 4
 RETRY_S: Final = (0.25, 0.5, 1.0, 2.0)
 """Waits while Redis is away; the last one repeats."""
 
