@@ -120,6 +120,20 @@ class WebAnswer:
     """Decoded (gzip), as long as `limit_bytes` allowed."""
     retry_after_s: float | None = None
     """Its Retry-After, where it named seconds."""
+    content_type: str = ""
+    """As it was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowPolicy:
+    """Where an address that somebody else wrote may lead: to public addresses over these schemes, no further."""
+
+    schemes: tuple[str, ...] = ("https", "http")
+    hosts: tuple[str, ...] = ()
+    """Names, or `*.` and a name for all below it; empty: any."""
+    networks: tuple[str, ...] = ()
+    """CIDRs that are allowed besides public addresses: a site under test may be no public one."""
+    redirects: int = 5
 
 
 class Web(Protocol):
@@ -133,6 +147,9 @@ class Web(Protocol):
         *secret_headers*: header -> name of the environment variable with its value, where `holds` says that there is
         one; the processor never sees it. Raises NoAnswerError.
         """
+
+    def fetch(self, url: str, policy: AllowPolicy, /, *, timeout_s: float, limit_bytes: int) -> WebAnswer:
+        """Get what an untrusted address leads to, redirects included, as far as *policy* goes; raises NoAnswerError."""
 
     def holds(self, secret: str, /) -> bool:
         """Tell whether the environment has a variable of that name that is not empty."""
@@ -173,9 +190,11 @@ class Commons(Protocol):
 class NoWeb:
     """The Web of whoever was given none."""
 
-    def get(self, *_url: str, **_how: Any) -> WebAnswer:
+    def get(self, *_where: Any, **_how: Any) -> WebAnswer:
         """Raise NoAnswerError."""
         raise NoAnswerError("there is no network here")
+
+    fetch = get
 
     def holds(self, _secret: str) -> bool:
         """Hold nothing."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from bullpen_processors.api import WebAnswer
+from bullpen_processors.api import AllowPolicy, WebAnswer
 
 LONGEST_ACT_S: Final = 60.0
 """How long what is done within a turn may take: a turn whose holder died is free again after this and the window."""
@@ -32,6 +32,12 @@ class RunnerWeb:
 
         secrets = {header: os.environ.get(name, "") for header, name in (secret_headers or {}).items()}
         return get(url, secrets, timeout_s=timeout_s, limit_bytes=limit_bytes)
+
+    def fetch(self, url: str, policy: AllowPolicy, *, timeout_s: float, limit_bytes: int) -> WebAnswer:
+        """Get what an untrusted address leads to, where *policy* allows it; raises NoAnswerError."""
+        from bullpen_runner.fetching import Fetcher  # noqa: PLC0415 - few processors ask
+
+        return Fetcher().fetch(url, policy, timeout_s=timeout_s, limit_bytes=limit_bytes)
 
     def holds(self, secret: str) -> bool:
         """Tell whether the variable is there and not empty."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from bullpen_processors.api import Context, NoAnswerError, WebAnswer
+from bullpen_processors.api import AllowPolicy, Context, NoAnswerError, WebAnswer
 from fakes.processing import Remembering
 
 Answer = Callable[[Mapping[str, str]], WebAnswer | Exception]
@@ -23,6 +23,9 @@ class PlayedWeb:
     queries: list[dict[str, str]] = field(default_factory=list)
     sent: list[Mapping[str, str]] = field(default_factory=list)
     """Names of the secrets that went along, by header."""
+    pages: Mapping[str, WebAnswer] = field(default_factory=dict)
+    """What fetched addresses answer; others do not."""
+    fetched: list[str] = field(default_factory=list)
 
     def get(self, url: str, /, *, secret_headers: Mapping[str, str] | None = None, **_how: Any) -> WebAnswer:
         """Answer."""
@@ -33,6 +36,15 @@ class PlayedWeb:
         if isinstance(came, Exception):
             raise came
         return came
+
+    def fetch(self, url: str, policy: AllowPolicy, /, *, timeout_s: float, limit_bytes: int) -> WebAnswer:
+        """Answer an address that it has, in time and up to the limit."""
+        assert timeout_s > 0
+        self.fetched.append(url)
+        page = self.pages.get(url)
+        if page is None or len(page.body) > limit_bytes:
+            raise NoAnswerError(f"no answer over {'/'.join(policy.schemes)} within {limit_bytes} bytes")
+        return page
 
     def holds(self, secret: str, /) -> bool:
         """Tell."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,15 +16,18 @@ from bullpen_processors.ontoweb.vocabulary import Vocabulary
 from bullpen_processors.sast.analysis import flows_of, lower, without_collector
 from bullpen_processors.sast.audit import Audit
 from bullpen_processors.sast.context import Given
+from bullpen_processors.sast.external import Budget, Missing, base_of, codes_of, not_fetched
 from bullpen_processors.sast.findings import SastFinding
 from bullpen_processors.sast.lower.state import Page
 from bullpen_processors.sast.markup import Markup
 from bullpen_processors.sast.report import Report, Reporter, parse_errors
 from bullpen_processors.sast.sanitization import Sanitization
-from bullpen_processors.sast.settings import SastSettings, codes_of
+from bullpen_processors.sast.settings import SastSettings
 from bullpen_processors.sast.units import extra_units, units_of
 
 SEVERITIES: Final = ("high", "medium", "low")
+MISSING_SHOWN: Final = 100
+"""Scripts without code that the value names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Outcome:
     report: Report
     scripts: int
     cut_short: bool
+    missing: Sequence[Missing]
+    """Scripts whose code there was none of."""
 
 
 class SastAnalyze:
@@ -44,7 +50,8 @@ class SastAnalyze:
         settings = SastSettings.from_settings(context.settings)
         if not isinstance(payload, dict):
             raise UnusableInputError("the payload of sast-analyze is no object")
-        outcome = analyse(payload, settings, context.report)
+        fetch = not_fetched if settings.fetch is None else Budget(context.web, settings.fetch, context.now)
+        outcome = analyse(payload, settings, context.report, fetch)
         result = _result(outcome, text(payload.get("url") or ""))
         if settings.explain:
             result["explained"] = [seen.as_json() for seen in outcome.report.seen]
@@ -60,17 +67,22 @@ class SastAnalyze:
         return Result(write=write, finish=finish)
 
 
-def analyse(payload: Json, settings: SastSettings, progress: Progress) -> Outcome:
-    """Analyse a page. Pure."""
+Fetch = Callable[[str], str]
+"""The code that an address leads to; raises NoAnswerError."""
+
+
+def analyse(payload: Json, settings: SastSettings, progress: Progress, fetch: Fetch = not_fetched) -> Outcome:
+    """Analyse a page."""
     with without_collector():
-        return _analyse(payload, settings, progress)  # the graph goes before the collector comes back
+        return _analyse(payload, settings, progress, fetch)  # the graph goes before the collector comes back
 
 
-def _analyse(payload: Json, settings: SastSettings, progress: Progress) -> Outcome:
+def _analyse(payload: Json, settings: SastSettings, progress: Progress, fetch: Fetch) -> Outcome:
     url, html = text(payload.get("url") or ""), payload.get("html")
     markup = Markup(html if isinstance(html, str) else "", url)
     scripts = items(payload.get("scripts"))
-    units = list(units_of(markup.html, scripts, codes_of(scripts, progress), markup.in_attribute))
+    codes = codes_of(scripts, base_of(url, markup.bases), fetch)
+    units = list(units_of(markup.html, scripts, codes.found, markup.in_attribute))
     units += extra_units(markup, scripts)
     progress.progress(30)
     page = Page(settings.models.words)
@@ -84,7 +96,7 @@ def _analyse(payload: Json, settings: SastSettings, progress: Progress) -> Outco
     spots = [*parse_errors(units), *Audit(flows, units).spots(), *Sanitization(flows, units).spots()]
     report = reporter.report(markup.marks(), spots, found)
     progress.progress(100)
-    return Outcome(report, len(units), flows.cut)
+    return Outcome(report, len(units), flows.cut, codes.missing)
 
 
 def _result(outcome: Outcome, url: str) -> Json:
@@ -108,12 +120,17 @@ def _result(outcome: Outcome, url: str) -> Json:
     }
     if outcome.report.cut:
         result["cut"] = dict(outcome.report.cut)
+    if outcome.missing:
+        result["notFetched"] = [missing.as_json() for missing in outcome.missing[:MISSING_SHOWN]]
     return result
 
 
 def _log(outcome: Outcome, result: Json, progress: Progress) -> None:
     stats = ", ".join(f"{count} {severity}" for severity, count in result["stats"].items())
     progress.log(f"{result['totalFindings']} findings in {outcome.scripts} scripts and handlers: {stats}")
+    reasons = Counter(missing.reason for missing in outcome.missing)
+    for reason, count in reasons.most_common(10):
+        progress.log(f"{count} external scripts are not analysed: {reason}")
     for rule, count in outcome.report.cut.items():
         progress.log(f"{count} more findings of {rule} are left out: a page shows 500 of each rule")
     if outcome.cut_short:

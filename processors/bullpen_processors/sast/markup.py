@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import turbohtml
 
@@ -91,6 +91,15 @@ class Markup:
                 element.text = self.html[end : at.end_tag.start_offset]
             found[start] = element
         return list(found.values())
+
+    @property
+    def bases(self) -> list[str]:
+        """What `<base href>` say, in order: the first counts."""
+        return [
+            element.attributes["href"]
+            for element in self.elements
+            if element.tag == "base" and "href" in element.attributes
+        ]
 
     @cached_property
     def _attributes(self) -> list[tuple[int, int]]:
@@ -225,14 +234,6 @@ def is_script_url(value: str) -> bool:
         )
         is not None
     )
-
-
-def absolute(src: str, url: str) -> str:
-    """Resolve the address of a script against the page's."""
-    try:
-        return urljoin(url, src)
-    except ValueError:
-        return src
 
 
 def _fixes_host(head: str) -> bool:

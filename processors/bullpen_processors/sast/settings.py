@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
-from urllib.parse import unquote_to_bytes
+from typing import Any, Final
 
-from bullpen_processors.api import Json, Report, SettingsError
-from bullpen_processors.ontoweb.javascript import member
+from bullpen_processors.api import AllowPolicy, Json, SettingsError
+from bullpen_processors.sast.external import FetchLimits
 from bullpen_processors.sast.models import Models, built_in, built_in_models
 
 RULES: Final = "sast.rules"
 EXPLAIN: Final = "explain"
+FETCH: Final = "sast.fetch"
+_HOST: Final = re.compile(r"(?:\*\.)?[^\s/:*@?#]{1,253}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class SastSettings:
     models: Models
     explain: bool = False
     """Whether the value says what was seen and not reported."""
+    fetch: FetchLimits | None = None
+    """What may be fetched; None: nothing."""
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Json]) -> SastSettings:
@@ -31,43 +35,76 @@ class SastSettings:
         folder, explain = settings.get(RULES), settings.get(EXPLAIN) or False
         if not isinstance(explain, bool):
             raise SettingsError(f"setting {EXPLAIN}: expected true or false")
+        fetch = fetch_limits(settings.get(FETCH))
         if folder is None or folder == "":
-            return cls(built_in_models(), explain)
+            return cls(built_in_models(), explain, fetch)
         if not isinstance(folder, str):
             raise SettingsError(f"setting {RULES}: expected a folder of rules (*.yaml), as text")
-        return cls(_with_rules_of(Path(folder)), explain)
+        return cls(_with_rules_of(Path(folder)), explain, fetch)
 
 
-def codes_of(scripts: Sequence[Json], report: Report) -> Mapping[int, str]:
-    """Return the text of external scripts that came without, by index: of those whose address holds it.
-
-    A processor has no network: what the address only names is not analysed, and the job's log says so.
-    """
-    found, missing = dict[int, str](), 0
-    for index, script in enumerate(scripts):
-        src = member(script, "src")
-        if not isinstance(src, str) or not src or isinstance(member(script, "code"), str):
-            continue
-        code = _from_data(src)
-        if code is None:
-            missing += 1
-        else:
-            found[index] = code
-    if missing:
-        report.log(f"{missing} external scripts came without their code and are not analysed")
-    return found
-
-
-def _from_data(src: str) -> str | None:
-    """Decode a `data:` address (RFC 2397); None for any other, and for one that is broken."""
-    head, comma, body = src.partition(",")
-    if not comma or not head.strip().lower().startswith("data:"):
+def fetch_limits(given: Json) -> FetchLimits | None:
+    """Read the setting `sast.fetch`: true, false, or an object of what differs; raises SettingsError."""
+    if given is None or given is False:
         return None
+    if given is True:
+        return FetchLimits()
+    if not isinstance(given, dict) or given.keys() - _FETCH.keys():
+        raise SettingsError(f"setting {FETCH}: expected true, false or an object of {', '.join(_FETCH)}")
+    read = {name: _checked(name, value) for name, value in given.items()}
+    policy = {name: read.pop(name) for name in ("schemes", "hosts", "networks", "redirects") if name in read}
+    fields = {_FIELDS[name]: value for name, value in read.items()}
+    return FetchLimits(AllowPolicy(**policy), **fields)
+
+
+_FIELDS: Final = {
+    "timeoutSeconds": "timeout_s",
+    "totalSeconds": "total_s",
+    "maxBytes": "limit_bytes",
+    "totalBytes": "total_bytes",
+}
+
+
+def _checked(name: str, value: Json) -> Any:
+    expected, is_right = _FETCH[name]
+    if not is_right(value):
+        raise SettingsError(f"setting {FETCH}: {name}: expected {expected}")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LARGEST
+
+
+def _is_count(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
+
+
+def _all_are(is_one: Callable[[str], bool]) -> Callable[[Json], bool]:
+    return lambda value: isinstance(value, list) and all(isinstance(item, str) and is_one(item) for item in value)
+
+
+def _is_network(text: str) -> bool:
     try:
-        plain = unquote_to_bytes(body)
-        return (b64decode(plain) if head.rstrip().lower().endswith(";base64") else plain).decode("utf-8", "replace")
+        ip_network(text)
     except ValueError:
-        return None
+        return False
+    return True
+
+
+_LARGEST: Final = 1_000_000_000
+_FETCH: Final[Mapping[str, tuple[str, Callable[[Json], bool]]]] = {
+    "schemes": ("a list of http and https", _all_are(("http", "https").__contains__)),
+    "hosts": ("a list of host names, each alone or after *.", _all_are(lambda text: _HOST.fullmatch(text) is not None)),
+    "networks": ("a list of networks such as 10.1.0.0/16", _all_are(_is_network)),
+    "redirects": ("a whole number from 0 to 20", lambda value: _is_count(value) and value <= _MOST_REDIRECTS),
+    "timeoutSeconds": ("a number above 0", _is_number),
+    "totalSeconds": ("a number above 0", _is_number),
+    "maxBytes": ("a whole number", _is_count),
+    "totalBytes": ("a whole number", _is_count),
+}
+"""What the setting may hold -> what is expected, and whether a value is that."""
+_MOST_REDIRECTS: Final = 20
 
 
 def _with_rules_of(folder: Path) -> Models:

@@ -91,7 +91,7 @@ def units_of(html: str, scripts: Json, fetched: Mapping[int, str], is_live: Call
         src, code = member(script, "src"), member(script, "code")
         src = src if isinstance(src, str) and src else None
         kind = member(script, "type")
-        if not isinstance(code, str):
+        if not isinstance(code, str) or not code:
             code = fetched.get(index, "")
         tree = _parsed(code, src, kind if isinstance(kind, str) else None)
         module = kind == "module" or _MODULE.search(code) is not None
