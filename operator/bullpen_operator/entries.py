@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from bullpen_operator.model import JobQueueSpec
 
 Key = tuple[str, str]
@@ -76,6 +78,23 @@ def entry_of(key: Key, body: Mapping[str, Any]) -> Entry:
         created=str(metadata.get("creationTimestamp") or ""),
         given_back_before=before if isinstance(before, int) else 0,
     )
+
+
+def replaced(entry: Entry, metadata: Mapping[str, Any]) -> bool:
+    """Whether *metadata* is of another JobQueue of the same name: one was deleted, another was created."""
+    return str(metadata.get("uid") or "") != entry.uid
+
+
+def belated(entry: Entry, metadata: Mapping[str, Any]) -> bool:
+    """Whether *metadata* is of the one that was deleted: kopf keeps order for each object, not between two of them."""
+    return str(metadata.get("creationTimestamp") or "") < entry.created
+
+
+def invalid_spec(error: ValidationError) -> Fault:
+    """Say what is wrong with a spec: the first problem, its field and what was expected."""
+    first = error.errors()[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    return Fault("InvalidSpec", f"spec{where}: {first['msg'].removeprefix('Value error, ')}")
 
 
 def identity(url: str, spec: JobQueueSpec) -> str:

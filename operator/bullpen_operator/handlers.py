@@ -34,7 +34,8 @@ def registry_for(roster: Roster) -> kopf.OperatorRegistry:
         """Pass on that a JobQueue is there, changed, or gone."""
         body = event["object"]
         if event["type"] == "DELETED":
-            await roster.gone(body["metadata"]["namespace"], body["metadata"]["name"])
+            metadata = body["metadata"]
+            await roster.gone(metadata["namespace"], metadata["name"], metadata["uid"])
         else:
             await roster.seen(body)
 

@@ -14,7 +14,19 @@ from bullpen_operator import naming
 from bullpen_operator.backends import Backends
 from bullpen_operator.cluster_version import ClusterVersion
 from bullpen_operator.engine import Served
-from bullpen_operator.entries import CONFLICT, Entry, Fault, Key, conflict, entry_of, identity, younger_rivals
+from bullpen_operator.entries import (
+    CONFLICT,
+    Entry,
+    Fault,
+    Key,
+    belated,
+    conflict,
+    entry_of,
+    identity,
+    invalid_spec,
+    replaced,
+    younger_rivals,
+)
 from bullpen_operator.jobqueue_status import learned
 from bullpen_operator.kube import KubeApi, KubeError, batch, core, jobqueues
 from bullpen_operator.kube_launcher import KubeLauncher, Nodes
@@ -77,6 +89,10 @@ class Roster:
         async with self._turn:
             metadata = body.get("metadata") or {}
             key = (str(metadata.get("namespace")), str(metadata.get("name")))
+            if (known := self.entries.get(key)) is not None and replaced(known, metadata):
+                if belated(known, metadata):
+                    return
+                self._drop(known)
             entry = self.entries.setdefault(key, entry_of(key, body))
             entry.status = body.get("status") or entry.status
             try:
@@ -86,15 +102,19 @@ class Roster:
                 # Not a fault of the JobQueue: it is read again with the next round.
                 logger.warning("could not serve yet", extra={"jobqueue": entry.full_name, "error": str(error)})
 
-    async def gone(self, namespace: str, name: str) -> None:
-        """Serve a JobQueue no more; its running attempts run on and are settled."""
+    async def gone(self, namespace: str, name: str, uid: str) -> None:
+        """Serve a JobQueue no more; its running attempts run on and are settled. Another of its name is left alone."""
         async with self._turn:
-            entry = self.entries.pop((namespace, name), None)
-            if entry is not None:
-                self._engine.remove(entry.full_name)
-                logger.info("JobQueue is gone", extra={"jobqueue": entry.full_name})
-            if any(one.fault is not None and one.fault.reason == CONFLICT for one in self.entries.values()):
-                self._again.set()  # another one may serve its queue now
+            entry = self.entries.get((namespace, name))
+            if entry is not None and entry.uid == uid:
+                self._drop(entry)
+
+    def _drop(self, entry: Entry) -> None:
+        del self.entries[entry.namespace, entry.name]
+        self._engine.remove(entry.full_name)
+        logger.info("JobQueue is gone", extra={"jobqueue": entry.full_name})
+        if any(one.fault is not None and one.fault.reason == CONFLICT for one in self.entries.values()):
+            self._again.set()  # another one may serve its queue now
 
     async def run(self) -> None:
         """Read every JobQueue and Secret again now and then: events can be missed, and Secrets send none."""
@@ -123,8 +143,8 @@ class Roster:
             for body in bodies:
                 await self.seen(body)
             names = {body["metadata"]["name"] for body in bodies}
-            for known in [name for place, name in self.entries if place == namespace and name not in names]:
-                await self.gone(namespace, known)
+            for entry in [one for one in self.entries.values() if one.namespace == namespace and one.name not in names]:
+                await self.gone(namespace, entry.name, entry.uid)
 
     async def _take_leftovers(self, namespace: str) -> None:
         """Have the attempts of vanished JobQueues settled: once, before anything of the namespace is served."""
@@ -156,7 +176,7 @@ class Roster:
             spec = JobQueueSpec.model_validate(body)
         except ValidationError as error:
             entry.identity = ""
-            self._refuse(entry, generation, Fault("InvalidSpec", sentence_of(error)))
+            self._refuse(entry, generation, invalid_spec(error))
             return
         if too_old := await self._version.complaint(spec):
             self._refuse(entry, generation, Fault("KubernetesTooOld", too_old))
@@ -239,10 +259,3 @@ class Roster:
                 raise KubeError(f"namespace {namespace!r} does not exist")
             self._uids[namespace] = found["metadata"]["uid"]
         return self._uids[namespace]
-
-
-def sentence_of(error: ValidationError) -> str:
-    """Say what is wrong with a spec: the first problem, its field and what was expected."""
-    first = error.errors()[0]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-    return f"spec{where}: {first['msg'].removeprefix('Value error, ')}"

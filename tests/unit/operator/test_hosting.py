@@ -156,8 +156,8 @@ class Heard:
     async def seen(self, body: dict[str, dict[str, str]]) -> None:
         self.calls.append(("seen", body["metadata"]["name"]))
 
-    async def gone(self, namespace: str, name: str) -> None:
-        self.calls.append(("gone", namespace, name))
+    async def gone(self, namespace: str, name: str, uid: str) -> None:
+        self.calls.append(("gone", namespace, name, uid))
 
 
 async def test_the_handler_translates_and_delegates() -> None:
@@ -165,8 +165,8 @@ async def test_the_handler_translates_and_delegates() -> None:
     # kopf offers no public way to its handlers
     registry: Any = registry_for(cast(Roster, heard))
     [handler] = registry._watching._handlers
-    body = {"metadata": {"namespace": "ns", "name": "jq"}}
+    body = {"metadata": {"namespace": "ns", "name": "jq", "uid": "u"}}
     for kind in (None, "ADDED", "MODIFIED", "DELETED"):
         await handler.fn(event={"type": kind, "object": body})
-    assert heard.calls == [("seen", "jq")] * 3 + [("gone", "ns", "jq")]
+    assert heard.calls == [("seen", "jq")] * 3 + [("gone", "ns", "jq", "u")]
     assert not registry._changing._handlers, "these would write finalizers"

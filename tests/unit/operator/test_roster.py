@@ -201,11 +201,38 @@ async def test_an_api_server_that_is_away_is_no_fault_of_the_jobqueue(rig: Rig) 
 
 async def test_gone_is_gone_and_twice_is_once(rig: Rig) -> None:
     await rig.roster.seen(jobqueue())
-    await rig.roster.gone("ns", "jq")
-    await rig.roster.gone("ns", "jq")
+    await rig.roster.gone("ns", "jq", "")
+    await rig.roster.gone("ns", "jq", "")
     assert rig.engine.served == {}
     await rig.roster.seen(jobqueue())
     assert rig.engine.told == ["put ns/jq", "remove ns/jq", "put ns/jq"]
+
+
+def born(uid: str, created: str, **status: Any) -> dict[str, Any]:
+    body = jobqueue()
+    body["metadata"] |= {"uid": uid, "creationTimestamp": created}
+    return body | {"status": status}
+
+
+async def test_a_jobqueue_that_was_made_anew_inherits_nothing_from_the_one_of_its_name(rig: Rig) -> None:
+    sizes = [{"jobType": "t", "memory": "512Mi"}]
+    await rig.roster.seen(born("1", "2026-01-01T00:00:00Z", sizes=sizes, giveBacks=7))
+    await rig.roster.seen(born("2", "2026-01-01T00:00:05Z"))
+    assert rig.engine.told == ["put ns/jq", "remove ns/jq", "put ns/jq"]
+    assert rig.engine.served["ns/jq"].sizes == {}
+    entry = rig.roster.entries["ns", "jq"]
+    assert (entry.uid, entry.given_back_before, entry.status) == ("2", 0, {})
+
+
+async def test_what_is_heard_late_of_a_deleted_jobqueue_does_not_touch_the_one_that_was_made_anew(rig: Rig) -> None:
+    old, new = born("1", "2026-01-01T00:00:00Z"), born("2", "2026-01-01T00:00:05Z")
+    for body in (old, new, old):
+        await rig.roster.seen(body)
+    await rig.roster.gone("ns", "jq", "1")
+    assert rig.engine.told == ["put ns/jq", "remove ns/jq", "put ns/jq"]
+    assert rig.roster.entries["ns", "jq"].uid == "2"
+    await rig.roster.gone("ns", "jq", "2")
+    assert rig.engine.served == {}
 
 
 async def test_attempts_of_a_vanished_jobqueue_are_settled_before_anything_is_served(rig: Rig) -> None:
@@ -270,7 +297,7 @@ async def test_when_the_older_goes_the_newer_serves_at_once(rig: Rig) -> None:
     try:
         await until(lambda: len(rig.roster.entries) == 2 and list(rig.engine.served) == ["ns/old"])
         await rig.server.remove(jobqueues("ns"), "old", unheard=True)
-        await rig.roster.gone("ns", "old")
+        await rig.roster.gone("ns", "old", "")
         await until(lambda: list(rig.engine.served) == ["ns/new"])
     finally:
         running.cancel()
