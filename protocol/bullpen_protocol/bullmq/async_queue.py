@@ -21,7 +21,7 @@ from bullpen_protocol.bullmq import (
     waking,
 )
 from bullpen_protocol.bullmq.errors import RedisAwayError, RedisFaultError
-from bullpen_protocol.bullmq.faults import FAULTS, translate
+from bullpen_protocol.bullmq.faults import FAULTS, demoted, translate
 from bullpen_protocol.bullmq.heeding import heeding
 from bullpen_protocol.bullmq.keys import Keys
 from bullpen_protocol.bullmq.queue import BaseQueue, encoded, may_repeat
@@ -105,13 +105,19 @@ class AsyncQueue(BaseQueue):
         try:
             return await self._once(step)
         except FAULTS as error:
-            fault = translate(error)
+            fault = await self._fault(error)
             if not (may_repeat(step) and isinstance(fault, RedisAwayError)):
                 raise fault from error
         try:
             return await self._once(step)
         except FAULTS as error:
-            raise translate(error) from error
+            raise await self._fault(error) from error
+
+    async def _fault(self, error: Exception) -> RedisFaultError:
+        """Translate; of a replica nothing more is asked over the connections that there are."""
+        if demoted(error) and not self.clustered:
+            await self.client.connection_pool.disconnect(inuse_connections=False)
+        return translate(error)
 
     async def _once(self, step: Step) -> Any:
         return await heeding(self._ask(step))

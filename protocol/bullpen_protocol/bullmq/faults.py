@@ -31,7 +31,9 @@ _NOT_NOW: Final = (
     exceptions.MasterDownError,
 )
 _IN_SCRIPT: Final = re.compile(r": -?([A-Z]{3,}) ")
-_NOT_NOW_WORDS: Final = ("LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY", "NOREPLICAS")
+_REPLICA_WORDS: Final = ("READONLY", "UNBLOCKED")
+"""The second to whoever was blocking when the server became a replica."""
+_NOT_NOW_WORDS: Final = (*_REPLICA_WORDS, "LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY", "NOREPLICAS")
 
 
 def translate(error: Exception) -> RedisFaultError:
@@ -45,6 +47,11 @@ def translate(error: Exception) -> RedisFaultError:
     if isinstance(error, _UNREACHABLE):
         return RedisAwayError(message)
     return RedisRefusedError(message, word)
+
+
+def demoted(error: Exception) -> bool:
+    """Whether a replica answered: the address may lead to a new master by now, but only a new connection gets there."""
+    return isinstance(error, exceptions.ReadOnlyError) or _first_word(error) in _REPLICA_WORDS
 
 
 def _first_word(error: Exception) -> str:

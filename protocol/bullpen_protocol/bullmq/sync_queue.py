@@ -22,7 +22,7 @@ from bullpen_protocol.bullmq import (
     waking,
 )
 from bullpen_protocol.bullmq.errors import RedisAwayError, RedisFaultError
-from bullpen_protocol.bullmq.faults import FAULTS, translate
+from bullpen_protocol.bullmq.faults import FAULTS, demoted, translate
 from bullpen_protocol.bullmq.keys import Keys
 from bullpen_protocol.bullmq.queue import BaseQueue, encoded, may_repeat
 from bullpen_protocol.bullmq.scripts import source
@@ -107,13 +107,19 @@ class SyncQueue(BaseQueue):
         try:
             return self._once(step)
         except FAULTS as error:
-            fault = translate(error)
+            fault = self._fault(error)
             if not (may_repeat(step) and isinstance(fault, RedisAwayError)):
                 raise fault from error
         try:
             return self._once(step)
         except FAULTS as error:
-            raise translate(error) from error
+            raise self._fault(error) from error
+
+    def _fault(self, error: Exception) -> RedisFaultError:
+        """Translate; of a replica nothing more is asked over the connections that there are."""
+        if demoted(error) and not self.clustered:
+            self.client.connection_pool.disconnect(inuse_connections=False)
+        return translate(error)
 
     def _once(self, step: Step) -> Any:
         if isinstance(step, Script):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from bullpen_protocol.bullmq.errors import RedisRefusedError
-from bullpen_protocol.bullmq.faults import FAULTS, translate
+from bullpen_protocol.bullmq.faults import FAULTS, demoted, translate
 from bullpen_protocol.bullmq.heeding import heeding
 from bullpen_protocol.bullmq.keys import Keys
 from bullpen_protocol.bullmq.queue import BaseQueue
@@ -67,4 +67,7 @@ async def _ask(client: Any, *args: Any) -> Any:
     try:
         return await heeding(client.execute_command(*args))
     except FAULTS as error:
+        pool = getattr(client, "connection_pool", None)  # a cluster's client has one for each node
+        if pool is not None and demoted(error):
+            await pool.disconnect(inuse_connections=False)
         raise translate(error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -180,6 +181,70 @@ def test_sentinel_finds_the_master_and_follows_a_failover() -> None:
         finally:
             client.close()
             sentinel.close()
+
+
+@pytest.fixture
+def service() -> Iterator[tuple[RedisProxy, RedisServer, RedisServer]]:
+    """One address before a master and its replica, as a Kubernetes Service is; new connections go to `server_port`."""
+    program = require("redis-server on PATH")
+    with (
+        RedisServer(program) as master,
+        RedisServer(program, options={"replicaof": f"127.0.0.1 {master.port}"}) as replica,
+    ):
+        proxy = RedisProxy(master.port)
+        yield proxy, master, replica
+        proxy.close()
+
+
+def hand_over(proxy: RedisProxy, old: RedisServer, new: RedisServer) -> None:
+    """Fail over in good order: the old one follows the new one, and every connection to it stays open."""
+    with redis.Redis.from_url(old.url, decode_responses=True) as client:
+        until_true(lambda: client.info("replication").get("slave0", {}).get("state") == "online")
+        client.execute_command("FAILOVER", "TO", "127.0.0.1", new.port)
+        until_true(lambda: client.info("replication")["role"] == "slave")
+    proxy.server_port = new.port
+
+
+def until_true(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_client_leaves_a_server_that_became_a_replica(service: tuple[RedisProxy, RedisServer, RedisServer]) -> None:
+    proxy, master, replica = service
+    client = connect(proxy.url)
+    queue = SyncQueue(client, "q")
+    job_id, other = queue.add("n", "{}"), queue.add("n", "{}")
+    claimed = claim(queue, "T")
+    hand_over(proxy, master, replica)
+    with pytest.raises(RedisAwayError, match="read only replica"):
+        queue.claim("T2", L)
+    assert queue.complete(claimed.job, "T", "1") is Finish.COMPLETED, "the next try is a new connection's"
+    assert claim(queue, "T2").job.id == other
+    assert queue.state(job_id) == "completed"
+    client.close()
+
+
+async def test_an_async_client_and_one_that_blocks_leave_a_server_that_became_a_replica(
+    service: tuple[RedisProxy, RedisServer, RedisServer],
+) -> None:
+    proxy, master, replica = service
+    client, blocking = connect_async(proxy.url), connect_async(proxy.url, block_s=20)
+    queue = AsyncQueue(client, "q")
+    await queue.counts()
+    waiting = asyncio.create_task(wait_any(blocking, [queue], 20))
+    await asyncio.to_thread(hand_over, proxy, master, replica)
+    with pytest.raises(RedisAwayError, match="UNBLOCKED"):
+        await waiting
+    with pytest.raises(RedisAwayError, match="read only replica"):
+        await queue.add("n", "{}")
+    await queue.add("n", "{}")
+    assert await wait_any(blocking, [queue], 5) is queue
+    assert isinstance(await queue.claim("T", L), Claimed)
+    await client.aclose()
+    await blocking.aclose()
 
 
 def until_it_is_back(call: Callable[[], Finish]) -> Finish:
