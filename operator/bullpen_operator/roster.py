@@ -139,11 +139,13 @@ class Roster:
         for namespace in self._settings.namespaces:
             async with self._turn:
                 await self._take_leftovers(namespace)
+            known = [entry for entry in self.entries.values() if entry.namespace == namespace]
             bodies = await self._api.objects(jobqueues(namespace))
             for body in bodies:
                 await self.seen(body)
             names = {body["metadata"]["name"] for body in bodies}
-            for entry in [one for one in self.entries.values() if one.namespace == namespace and one.name not in names]:
+            # what was heard of since the list was asked for is not in it, and not gone
+            for entry in [entry for entry in known if entry.name not in names]:
                 await self.gone(namespace, entry.name, entry.uid)
 
     async def _take_leftovers(self, namespace: str) -> None:

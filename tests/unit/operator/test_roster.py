@@ -176,6 +176,21 @@ async def test_a_deletion_that_nobody_told_of_is_found_by_the_resync(rig: Rig) -
     assert rig.roster.entries == {}
 
 
+async def test_a_jobqueue_that_is_made_while_all_are_read_again_is_not_taken_for_gone(rig: Rig) -> None:
+    async def made_meanwhile() -> None:
+        asked = rig.server.requests
+        while not any(path.endswith("/secrets/redis") for _, path, _ in asked[before:]):  # noqa: ASYNC110 - no time passes
+            await asyncio.sleep(0)
+        await rig.roster.seen(jobqueue("new", queue="another"))
+
+    for name in ("a", "b", "c"):  # their turns leave room for others' between them
+        await rig.server.put(jobqueues("ns"), jobqueue(name, queue=name))
+    await rig.roster.resync()
+    before = len(rig.server.requests)
+    await asyncio.gather(rig.roster.resync(), made_meanwhile())
+    assert sorted(rig.engine.served) == ["ns/a", "ns/b", "ns/c", "ns/new"]
+
+
 async def test_a_list_that_fails_takes_nothing_for_gone(rig: Rig) -> None:
     await rig.server.put(jobqueues("ns"), jobqueue())
     running = asyncio.create_task(rig.roster.run())
