@@ -34,17 +34,18 @@ logger = logging.getLogger(__name__)
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM. Running pods are left alone: the next operator finds them."""
+    metrics = Metrics()
     now = asyncio.get_running_loop().time()
-    api = await KubeApi.connect(Pacer(settings.api_rate, settings.api_burst, started_at=now))
+    pacer = Pacer(settings.api_rate, settings.api_burst, started_at=now)
+    api = await KubeApi.connect(pacer, metrics.requested)
     try:
-        await _serve(api, settings)
+        await _serve(api, settings, metrics)
     finally:
         await api.close()
 
 
-async def _serve(api: KubeApi, settings: Settings) -> None:
+async def _serve(api: KubeApi, settings: Settings, metrics: Metrics) -> None:
     stop = asyncio.Event()
-    metrics = Metrics()
     attempt_log = AttemptLog(settings.log_server)
     report = all_of(metrics.report, attempt_log.report)
     engine = Engine(report=report, settings=EngineSettings(audit_interval_s=settings.audit_interval_s))

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator.kube_errors import KubeAwayError, KubeError, KubeRefusedError, refusal_from
+from bullpen_operator.kube_paths import batch, core, jobqueues, resource_of, verb_of
 from bullpen_operator.pacing import Pacer
 
 __all__ = ["KubeApi", "KubeAwayError", "KubeError", "KubeRefusedError", "batch", "core", "jobqueues"]
@@ -39,26 +39,36 @@ _TOKEN_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _MERGE_PATCH: Final = "application/merge-patch+json"
 
 Json = dict[str, Any]
+Count = Callable[[str, str, str], None]
+"""Hears of every request that was sent: verb (LIST and WATCH beside HTTP's), resource, status or `none`."""
 
 
 class KubeApi:
     """The few requests that Bullpen makes; every method may raise KubeError."""
 
-    def __init__(self, client: ApiClient, *, timeout_s: float = REQUEST_TIMEOUT_S, pacer: Pacer | None = None) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        pacer: Pacer | None = None,
+        count: Count = lambda *_: None,
+    ) -> None:
         """Ask through *client*; *pacer* says how fast, on the running loop's time: as fast as it goes without one."""
         self._client = client
         self._pacer = pacer
+        self._count = count
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
 
     @classmethod
-    async def connect(cls, pacer: Pacer) -> KubeApi:
+    async def connect(cls, pacer: Pacer, count: Count = lambda *_: None) -> KubeApi:
         """Log in with the pod's service account, else with the kubeconfig."""
         configuration = Configuration()
         if _TOKEN_FILE.exists():
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        return cls(ApiClient(configuration), pacer=pacer)
+        return cls(ApiClient(configuration), pacer=pacer, count=count)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -200,12 +210,15 @@ class KubeApi:
             auth_settings=["BearerToken"],
         )
         verb, url, headers, data, _ = request
+        kind = verb_of(method, path, query or {})
         await self._turn()
         try:
             answer = await self._client.call_api(verb, url, headers, data, _request_timeout=timeout)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._count(kind, resource_of(path), "none")
             raise KubeAwayError(f"{method} {path}: no answer: {error or type(error).__name__}") from error
         response: aiohttp.ClientResponse = answer.response
+        self._count(kind, resource_of(path), str(response.status))
         if response.status >= 300:
             refusal = await refusal_from(response)
             self._refused(refusal)
@@ -226,23 +239,3 @@ class KubeApi:
         crowded = error.status == 429 or (error.status == 503 and error.retry_after_s is not None)
         if self._pacer is not None and crowded:
             self._pacer.refused(asyncio.get_running_loop().time(), error.retry_after_s)
-
-
-def core(namespace: str, kind: str, name: str = "") -> str:
-    """Path of a core/v1 collection or object."""
-    return _path(f"/api/v1/namespaces/{quote(namespace, safe='')}/{kind}", name)
-
-
-def batch(namespace: str, name: str = "") -> str:
-    """Path of the KubeJobs of a namespace, or of one."""
-    return _path(f"/apis/batch/v1/namespaces/{quote(namespace, safe='')}/jobs", name)
-
-
-def jobqueues(namespace: str, name: str = "", subresource: str = "") -> str:
-    """Path of the JobQueues of a namespace, of one, or of its status."""
-    path = _path(f"/apis/bullpen.dev/v1alpha1/namespaces/{quote(namespace, safe='')}/jobqueues", name)
-    return f"{path}/{subresource}" if subresource else path
-
-
-def _path(collection: str, name: str) -> str:
-    return f"{collection}/{quote(name, safe='')}" if name else collection

@@ -28,6 +28,12 @@ class Metrics:
         self._outbox = self._gauge("outbox", "Records of ended attempts that a graph store has yet to accept")
         self._slots = self._gauge("slots", "Places of the concurrency, by what they hold", "state")
         self._jobs = self._gauge("jobs", "Jobs of the queue, by BullMQ's state", "state")
+        self._requests = Counter(
+            "bullpen_kube_requests",
+            "Requests to the API server but for kopf's watch of JobQueues",
+            ["verb", "resource", "code"],
+            registry=self.registry,
+        )
         self._stale = Gauge(
             "bullpen_loop_age_seconds", "Seconds since a loop last turned", ["loop"], registry=self.registry
         )
@@ -58,6 +64,10 @@ class Metrics:
                 self._slots.labels(queue.name, state).set(count)
             for state, count in queue.counts.items():
                 self._jobs.labels(queue.name, state).set(count)
+
+    def requested(self, verb: str, resource: str, code: str) -> None:
+        """Count a request to the API server; *code*: HTTP's status, `none` without an answer."""
+        self._requests.labels(verb, resource, code).inc()
 
     def loop(self, name: str, age_s: float) -> None:
         """Set the age of a loop."""
