@@ -10,7 +10,8 @@ from typing import Final
 from bullpen_operator.hearing import Spawn
 from bullpen_operator.ports import Clock, Queue, Server
 from bullpen_operator.serving import Serving
-from bullpen_protocol.bullmq import Claimed, Empty
+from bullpen_protocol.bullmq import Claimed, Empty, RedisRefusedError
+from bullpen_protocol.bullmq.errors import UNFIT
 
 BREATH_S: Final = 0.005
 """The shortest wait, whatever timers and markers say: a moment that is just not over must not make the loop spin."""
@@ -29,6 +30,7 @@ class Claiming:
         self._spawn = spawn
         self.healthy: Callable[[], None] = lambda: None
         """Called whenever Redis has answered."""
+        self._unfit = False
         self._poked = asyncio.Event()
         self._wait: asyncio.Task[Queue | None] | None = None
         self._waited: Sequence[Queue] = ()
@@ -38,7 +40,8 @@ class Claiming:
         self._poked.set()
 
     async def run(self) -> None:
-        """Claim until cancelled; raises RedisAwayError, and may then be run again."""
+        """Claim until cancelled; raises RedisFaultError, and may then be run again."""
+        await self._check()
         try:
             while True:
                 self._poked.clear()
@@ -46,6 +49,16 @@ class Claiming:
                     await self._sleep()
         finally:
             self._end_wait()
+
+    async def _check(self) -> None:
+        """Claim nothing from a Redis that may lose jobs: asked at the start, and again after every fault."""
+        complaint = await self._server.check() if any(True for _ in self._servings()) else None
+        if complaint is not None:
+            self._unfit = True
+            raise RedisRefusedError(complaint, UNFIT)
+        if self._unfit:
+            self._unfit = False
+            self.healthy()
 
     async def _claim_round(self) -> bool:
         """Claim one job for every queue that is due; whether any got one."""

@@ -99,6 +99,8 @@ async def claim_loop(
         try:
             await claiming.run()
         except RedisFaultError as error:
+            for serving in servings():
+                serving.lane.redis_failed(error)
             if pause.failed(clock.monotonic()):
                 _tell(servings(), EventKind.AWAY, safe(str(error)))
         except Exception:
@@ -111,6 +113,7 @@ def _redis_back(pause: Backoff, servings: Sequence[Serving]) -> None:
     if pause.worked():
         _tell(servings, EventKind.BACK)
         for serving in servings:
+            serving.lane.redis_fault = None
             serving.wake.set()  # what was claimed or settled meanwhile may have lost its answer
 
 
@@ -161,7 +164,12 @@ async def audit_loop(
 
 
 async def _audit(serving: Serving, first: Callable[[], None], clock: Clock) -> None:
-    await serving.audit.round()
+    try:
+        await serving.audit.round()
+    except (RedisFaultError, LauncherUnavailableError) as error:
+        serving.lane.audit_trouble = safe(str(error))
+        raise
+    serving.lane.audit_trouble = ""
     was_audited = serving.audited
     serving.audited, serving.audited_at = True, clock.now()
     if not was_audited:

@@ -184,5 +184,8 @@ class Server(Protocol):
     def queue(self, name: str, prefix: str) -> Queue:
         """Return the queue of this name, always the same object."""
 
+    async def check(self) -> str | None:
+        """Say in one sentence why it must not hold queues; None: it is fit. Raises RedisFaultError."""
+
     async def wait_any(self, queues: Sequence[Queue], timeout_s: float) -> Queue | None:
         """Block until one of *queues* has work; None: none had. May be cancelled (a wake-up may then be lost)."""

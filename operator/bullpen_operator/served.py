@@ -14,7 +14,7 @@ from bullpen_operator.ports import Clock, Launcher, Queue, Server, Store
 from bullpen_operator.seen import Attempt, AttemptSettings
 from bullpen_operator.sizes import Sizes, sized
 from bullpen_operator.slots import Slots
-from bullpen_protocol.bullmq import Job, Location
+from bullpen_protocol.bullmq import Job, Location, RedisFaultError, RedisRefusedError
 
 TOKEN_PREFIX: Final = "bullpen/"  # noqa: S105 - the public part
 """Every attempt's token begins so, of whatever installation."""
@@ -88,6 +88,10 @@ class Lane:
     launcher_pause: Backoff = field(default_factory=Backoff)
     launcher_trouble: str = ""
     """What the launcher said when it last could not launch."""
+    redis_fault: RedisFaultError | None = None
+    """What keeps this operator from claiming at its Redis; of several in a row that are alike, the first."""
+    audit_trouble: str = ""
+    """Why the last audit did not go through; empty when it did."""
     unknown_names: dict[str, float] = field(default_factory=dict)
     """Job names that no job type serves -> when one was last given back."""
     claiming: set[str] = field(default_factory=set)
@@ -109,10 +113,12 @@ class Lane:
 
     def describe(self, served: Served) -> None:
         """Take over a description of the same queue: for the next claims, and for the connection."""
-        old, self.served = self.served.spec, served
+        old, server, self.served = self.served.spec, self.served.server, served
         self._terms = {}
         if served.spec != old:
             self.breaker.reconsider()
+        if served.server is not server:
+            self.redis_fault = None
         self.sizes = {name: size for name, size in self.sizes.items() if same_room(old, served.spec, name)}
         self.queue: Queue = served.server.queue(served.spec.queue, served.spec.prefix)
         names = served.spec.job_type
@@ -180,6 +186,11 @@ class Lane:
         if job_type is not None and sizes != Sizes():
             self.sizes[job_type.name] = sizes.larger(self.sizes.get(job_type.name, Sizes()))
 
+    def redis_failed(self, fault: RedisFaultError) -> None:
+        """Remember a fault of Redis; the words of one that goes on stay as they were."""
+        if self.redis_fault is None or _kind(self.redis_fault) != _kind(fault):
+            self.redis_fault = fault
+
     def breaker_changed(self, change: Change | None) -> None:
         """Report that the breaker opened or closed."""
         if change is Change.OPENED:
@@ -220,6 +231,10 @@ class Lane:
             about |= {"job_id": safe(attempt.job_id), "job_name": safe(attempt.job_name)}
             about |= {"token": attempt.token, "attempt": attempt.number}
         self.report(Event(kind, self.name, **about))
+
+
+def _kind(fault: RedisFaultError) -> str:
+    return fault.kind if isinstance(fault, RedisRefusedError) else ""
 
 
 def _origin(job: Job | Location) -> tuple[int, str]:

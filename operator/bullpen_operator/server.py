@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Final, cast
 
 from bullpen_operator.ports import Queue
 from bullpen_protocol.bullmq import AsyncQueue, connect_async, wait_any
+
+logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_S: Final = 60.0
 """No blocking wait is asked for longer."""
@@ -24,12 +27,22 @@ class RedisServer:
         self._client = connect_async(url, ca=ca)
         self._blocking = connect_async(url, ca=ca, block_s=LONGEST_WAIT_S)
         self._queues: dict[tuple[str, str], AsyncQueue] = {}
+        self._advised: str | None = None
 
     def queue(self, name: str, prefix: str) -> AsyncQueue:
         """Return the queue of this name, always the same object."""
         if (prefix, name) not in self._queues:
             self._queues[prefix, name] = AsyncQueue(self._client, queue=name, prefix=prefix)
         return self._queues[prefix, name]
+
+    async def check(self) -> str | None:
+        """Ask INFO whether Redis is fit to hold queues; what is merely unwise is logged, once."""
+        asked = AsyncQueue(self._client, queue="any")
+        advice = await asked.advise_server()
+        if advice is not None and advice != self._advised:
+            logger.warning(advice)
+        self._advised = advice
+        return await asked.check_server()
 
     async def wait_any(self, queues: Sequence[Queue], timeout_s: float) -> Queue | None:
         """Block until one of *queues*, which come from `queue`, has work; None: none had.

@@ -13,6 +13,7 @@ from bullpen_operator.served import Lane
 from bullpen_operator.serving import Serving
 from bullpen_operator.sizes import Sizes
 from bullpen_operator.slots import Slot, Stage
+from bullpen_operator.trouble import trouble_of
 from bullpen_protocol.bullmq import RedisFaultError
 
 
@@ -62,6 +63,8 @@ class QueueStatus:
     unknown_names: tuple[str, ...] = ()
     audited_at: datetime | None = None
     """When the last complete audit ended; None: none yet, so nothing is claimed."""
+    audit_trouble: str = ""
+    """Why the last audit was not complete; empty when it was."""
     settled: Mapping[str, int] = field(default_factory=dict)
     """Attempts that ended since this engine started, by outcome."""
     leaving: bool = False
@@ -73,8 +76,8 @@ class QueueStatus:
 async def status_of(serving: Serving, now: float, settled: Mapping[str, int]) -> QueueStatus:
     """Look at one JobQueue."""
     lane = serving.lane
-    counts = await _counts(lane)
-    trouble = trouble_of(lane, redis_away=not counts)
+    counts, fault = await _counts(lane)
+    trouble = trouble_of(lane, fault)
     slots = sorted(lane.slots.held.values(), key=lambda slot: slot.since)
     running = sum(slot.stage is Stage.RUNNING for slot in slots)
     return QueueStatus(
@@ -94,38 +97,11 @@ async def status_of(serving: Serving, now: float, settled: Mapping[str, int]) ->
         stuck=stuck(lane),
         unknown_names=tuple(lane.unknown_names),
         audited_at=serving.audited_at,
+        audit_trouble=lane.audit_trouble,
         settled=dict(settled),
         leaving=serving.leaving,
         undelivered=lane.undelivered,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What is wrong with a JobQueue; nothing, unless it says so."""
-
-    reason: str = ""
-    sentence: str = ""
-    stops: bool = True
-    """Nothing is claimed because of it."""
-
-
-def trouble_of(lane: Lane, *, redis_away: bool) -> Trouble:
-    """Say what is wrong with a JobQueue, worst first."""
-    if redis_away:
-        return Trouble("RedisAway", "Redis does not answer; jobs wait where they are")
-    if lane.breaker.open:
-        return Trouble("BreakerOpen", lane.breaker.sentence)
-    if lane.away:
-        return Trouble("StoreAway", lane.away_sentence)
-    if lane.launcher_pause.active:
-        why = f"attempts can't be launched right now ({lane.launcher_trouble}); claimed jobs keep their locks"
-        return Trouble("LauncherAway", why)
-    if lane.unknown_names:
-        # Names that no job type serves hold up their own jobs only: the others are claimed.
-        names = ", ".join(repr(name) for name in list(lane.unknown_names)[-3:])
-        return Trouble("UnknownNames", f"no job type serves jobs named {names}; they wait until one does", stops=False)
-    return Trouble(stops=False)
 
 
 def stuck(lane: Lane) -> str:
@@ -137,11 +113,11 @@ def stuck(lane: Lane) -> str:
     return f"pods can't start ({code}): {sentence}"
 
 
-async def _counts(lane: Lane) -> Mapping[str, int]:
+async def _counts(lane: Lane) -> tuple[Mapping[str, int], RedisFaultError | None]:
     try:
-        return await lane.queue.counts()
-    except RedisFaultError:
-        return {}
+        return await lane.queue.counts(), None
+    except RedisFaultError as fault:
+        return {}, fault
 
 
 async def _oldest_waiting(lane: Lane) -> datetime | None:

@@ -165,12 +165,19 @@ def _judge_served(queue: QueueStatus) -> Verdict:
     if not queue.counts:
         return Verdict(False, queue.reason, queue.degraded, degraded=True)
     if queue.audited_at is None:
-        return Verdict(False, "Starting", "the first audit has not ended, and nothing is claimed before")
+        return _unaudited(queue)
     if queue.suspended:
         return Verdict(False, "Suspended", "spec.suspend is true")
     if queue.degraded:
         return Verdict(not queue.stopped, queue.reason, queue.degraded, degraded=True)
     return Verdict(True, "Serving")
+
+
+def _unaudited(queue: QueueStatus) -> Verdict:
+    if queue.degraded:
+        return Verdict(False, queue.reason, queue.degraded, degraded=True)
+    why = f" ({queue.audit_trouble})" if queue.audit_trouble else ""
+    return Verdict(False, "Starting", f"the first audit has not ended{why}, and nothing is claimed before")
 
 
 def _numbers(counts: Mapping[str, int], before: Mapping[str, Any]) -> dict[str, int]:

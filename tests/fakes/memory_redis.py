@@ -185,6 +185,11 @@ class MemoryServer:
     def __init__(self, redis: MemoryRedis) -> None:
         self.redis = redis
         self.queues: dict[tuple[str, str], MemoryQueue] = {}
+        self.unfit: str | None = None
+        """Why it must not hold queues."""
+
+    async def check(self) -> str | None:
+        return self.unfit
 
     def queue(self, name: str, prefix: str) -> MemoryQueue:
         return self.queues.setdefault((prefix, name), MemoryQueue(self.redis, name, prefix))

@@ -103,6 +103,11 @@ class VirtualServer(MemoryServer):
             self.queues[prefix, name] = queue
         return self.queues[prefix, name]
 
+    async def check(self) -> str | None:
+        if self.away:
+            raise RedisAwayError("connection refused")
+        return await super().check()
+
     async def wait_any(self, queues: Sequence[Queue], timeout_s: float) -> Queue | None:
         self.waits.append(len(queues))
         deadline = asyncio.get_running_loop().time() + timeout_s

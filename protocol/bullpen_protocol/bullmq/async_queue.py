@@ -85,6 +85,7 @@ class AsyncQueue(BaseQueue):
     outbox_remove = _awaiting(outbox.outbox_remove)
     outbox_records = _awaiting(outbox.outbox_records)
     check_server = _awaiting(server.check_server)
+    advise_server = _awaiting(server.advise_server)
 
     async def run(self, operation: Operation[T]) -> T:
         """Carry out *operation*, step by step."""

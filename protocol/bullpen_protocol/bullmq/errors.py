@@ -9,6 +9,10 @@ SCRIPT_FAILED: Final = "SCRIPT"
 """`kind` of a RedisRefusedError when a script broke on what it was given."""
 
 
+UNFIT: Final = "UNFIT"
+"""`kind` of a RedisRefusedError of ours: the server must not hold queues, it said so itself."""
+
+
 class Code(IntEnum):
     """What BullMQ's scripts return instead of a result (and hold.lua, with the same meaning)."""
 

@@ -26,6 +26,17 @@ def check_server(_keys: Keys) -> Operation[str | None]:
     return problem(server, memory)
 
 
+def advise_server(_keys: Keys) -> Operation[str | None]:
+    """Say in one sentence what would make the server safer; None: nothing, or it does not tell."""
+    try:
+        persistence = yield Command(("INFO", "persistence"), again=True, keyless=True)
+    except RedisRefusedError:
+        return None
+    if str(persistence.get("aof_enabled", "1")) == "1":
+        return None
+    return "Redis keeps no append-only file: what came since its last snapshot is lost when it ends; set appendonly yes"
+
+
 def problem(server: Mapping[str, Any], memory: Mapping[str, Any]) -> str | None:
     """Judge what INFO says."""
     version = str(server.get("redis_version", ""))

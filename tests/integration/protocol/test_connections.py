@@ -347,6 +347,16 @@ def test_servers_that_are_not_fit_are_told_apart(client: redis.Redis, queue: Syn
         client.config_set("maxmemory-policy", "noeviction")
 
 
+async def test_a_server_without_an_append_only_file_is_advised_to_keep_one(server: RedisServer, prefix: str) -> None:
+    client = connect_async(server.url)
+    queue = AsyncQueue(client, "q", prefix)
+    assert "set appendonly yes" in str(await queue.advise_server())
+    await client.config_set("appendonly", "yes")
+    assert await queue.advise_server() is None
+    await client.config_set("appendonly", "no")
+    await client.aclose()
+
+
 def test_a_user_without_info_is_told_so(server: RedisServer, client: Any, prefix: str) -> None:
     client.execute_command("ACL", "SETUSER", f"n{prefix}", "reset", "on", "nopass", "~*", "+@all", "-info")
     limited = connect(f"redis://n{prefix}:x@127.0.0.1:{server.port}/0")

@@ -15,7 +15,7 @@ from bullpen_operator.model import JobQueueSpec
 from bullpen_operator.ports import ConfigurationFaultError, LauncherUnavailableError
 from bullpen_operator.seen import KubeJobSeen
 from bullpen_protocol.assignment import ExitCode, RunnerOutcome, TerminationMessage
-from bullpen_protocol.bullmq import CANCEL_FIELD
+from bullpen_protocol.bullmq import CANCEL_FIELD, RedisRefusedError
 from fakes.cluster import FakeCluster, FakeKubeJob
 from fakes.memory_redis import MemoryQueue
 from fakes.operators import a_spec
@@ -25,6 +25,10 @@ from fakes.virtual import LoopClock, VirtualServer, at_once, cancelled, run, unt
 DONE = TerminationMessage(RunnerOutcome.COMPLETED, value=1, has_value=True, recorded=True).to_text()
 NO_STORE = TerminationMessage(RunnerOutcome.STORE_AWAY, "the store is away").to_text()
 GRAPH = [{"name": "resize", "graph": {"secretRef": {"name": "graph"}}}]
+
+
+async def refused(*_: object, **__: object) -> Any:
+    raise RedisRefusedError("this user has no permissions to run the 'evalsha' command", "NOPERM")
 
 
 class House:
@@ -475,7 +479,55 @@ async def test_redis_away_shows_in_the_status() -> None:
         house.server.away = True
         status = await house.status()
         assert (status.reason, status.stopped) == ("RedisAway", True)
-        assert status.degraded == "Redis does not answer; jobs wait where they are"
+        assert status.degraded == "Redis does not answer (connection refused); jobs wait where they are"
+
+
+@virtual
+async def test_a_redis_that_may_lose_jobs_is_not_claimed_from_until_it_is_fit() -> None:
+    house = House()
+    house.server.unfit = "Redis may evict jobs"
+    house.serve()
+    async with running(house):
+        job_id = await house.add()
+        await asyncio.sleep(30)
+        status = await house.status()
+        assert (status.reason, status.degraded, status.stopped) == ("RedisUnfit", "Redis may evict jobs", True)
+        assert (await house.state(job_id), house.kube_jobs) == ("waiting", [])
+        house.server.unfit = None
+        await until(lambda: house.kube_jobs, 6)
+        assert not (await house.status()).degraded
+        assert [event.code for event in house.told(EventKind.AWAY)] == ["redis"]
+        assert [event.code for event in house.told(EventKind.BACK)] == ["redis"]
+
+
+@virtual
+async def test_a_claim_that_redis_refuses_shows_in_the_status_until_it_is_let_through() -> None:
+    house = House()
+    house.serve()
+    queue = house.queue()
+    claim, house.queue().claim = queue.claim, refused  # type: ignore[method-assign]
+    async with running(house):
+        await house.add()
+        await asyncio.sleep(5)
+        status = await house.status()
+        assert (status.reason, status.stopped) == ("RedisRefused", True)
+        assert "no permissions to run the 'evalsha' command" in status.degraded
+        queue.claim = claim  # type: ignore[method-assign]
+        await until(lambda: house.kube_jobs, 6)
+        assert not (await house.status()).degraded
+
+
+@virtual
+async def test_an_audit_that_does_not_go_through_says_why() -> None:
+    house = House()
+    house.cluster.fails = {"list"}
+    house.serve()
+    async with running(house):
+        await asyncio.sleep(3)
+        assert (await house.status()).audit_trouble == "list: 503"
+        house.cluster.fails = set()
+        await asyncio.sleep(30)
+        assert (await house.status()).audit_trouble == ""
 
 
 @virtual

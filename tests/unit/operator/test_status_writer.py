@@ -40,6 +40,13 @@ def entry(**fields: Any) -> Entry:
         pytest.param(entry(), None, False, False, "Starting", "has not begun", id="not-begun"),
         pytest.param(entry(), queue(audited_at=None), False, False, "Starting", "first audit", id="before-the-audit"),
         pytest.param(
+            entry(), queue(audited_at=None, audit_trouble="403"), False, False, "Starting", "(403)", id="audit-fails",
+        ),
+        pytest.param(
+            entry(), queue(audited_at=None, degraded="it may evict", reason="RedisUnfit", stopped=True),
+            False, True, "RedisUnfit", "it may evict", id="unfit-before-the-audit",
+        ),
+        pytest.param(
             entry(), queue(counts={}, reason="RedisAway", degraded="Redis does not answer", stopped=True),
             False, True, "RedisAway", "Redis does not answer", id="redis-away",
         ),
