@@ -53,7 +53,7 @@ async def _serve(api: KubeApi, settings: Settings, metrics: Metrics) -> None:
     mirrors = {namespace: NamespaceMirror(api, namespace, gate=gate) for namespace in settings.namespaces}
     roster = Roster(api, engine, settings, mirrors, RedisServer)
     janitor = Janitor(api, mirrors)
-    writer = StatusWriter(api, engine, roster, metrics.show)
+    writer = StatusWriter(api, engine, roster, metrics)
     election = _election(api, settings)
     serving = asyncio.Event()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
@@ -24,7 +24,8 @@ class Metrics:
         self._given_back = self._counter("given_back", "Attempts given back without spending one, by reason", "reason")
         self._drift = self._counter("drift", "Differences that the audit found between Redis and the cluster", "kind")
         self._outages = self._counter("outages", "Times that Redis, the API server or a graph store went away", "what")
-        self._degraded = self._gauge("degraded", "1 while nothing is claimed because of a fault")
+        self._ready = self._gauge("ready", "1 while jobs are claimed: the condition Ready of the JobQueue")
+        self._degraded = self._gauge("degraded", "1 while something is wrong: its condition Degraded")
         self._outbox = self._gauge("outbox", "Records of ended attempts that a graph store has yet to accept")
         self._slots = self._gauge("slots", "Places of the concurrency, by what they hold", "state")
         self._jobs = self._gauge("jobs", "Jobs of the queue, by BullMQ's state", "state")
@@ -54,10 +55,19 @@ class Metrics:
             case EventKind.AWAY:
                 self._outages.labels(event.jobqueue, event.code).inc()
 
+    def judge(self, verdicts: Mapping[str, tuple[bool, bool]]) -> None:
+        """Show of every JobQueue whether it is ready and whether it is degraded; one that is gone is shown no more."""
+        for gauge in (self._ready, self._degraded):
+            gauge.clear()
+        for name, (ready, degraded) in verdicts.items():
+            self._ready.labels(name).set(ready)
+            self._degraded.labels(name).set(degraded)
+
     def show(self, queues: Iterable[QueueStatus]) -> None:
-        """Set the gauges to what is."""
+        """Set the gauges of what is served to what is."""
+        for gauge in (self._outbox, self._slots, self._jobs):
+            gauge.clear()
         for queue in queues:
-            self._degraded.labels(queue.name).set(bool(queue.degraded))
             self._outbox.labels(queue.name).set(queue.undelivered)
             free = max(0, queue.concurrency - queue.pending - queue.running)
             for state, count in (("pending", queue.pending), ("running", queue.running), ("free", free)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -28,16 +28,24 @@ class Tells(Protocol):
         """Every JobQueue as it is now."""
 
 
+class Shows(Protocol):
+    """Where the numbers go."""
+
+    def show(self, queues: Sequence[QueueStatus]) -> None:
+        """What is served, as it is now."""
+
+    def judge(self, verdicts: Mapping[str, tuple[bool, bool]]) -> None:
+        """Every JobQueue: ready, degraded."""
+
+
 class StatusWriter:
     """A patch for each JobQueue whose status differs from what was last written; none for the others."""
 
-    def __init__(
-        self, api: KubeApi, engine: Tells, roster: Roster, show: Callable[[Sequence[QueueStatus]], None]
-    ) -> None:
+    def __init__(self, api: KubeApi, engine: Tells, roster: Roster, shows: Shows) -> None:
         self._api = api
         self._engine = engine
         self._roster = roster
-        self._show = show
+        self._shows = shows
         self._announcer = Announcer(api)
         self._queues: tuple[QueueStatus, ...] = ()
         self._turned = time.monotonic()
@@ -65,16 +73,21 @@ class StatusWriter:
     async def round(self) -> None:
         """Bring every status up to date."""
         self._queues = queues = await self._engine.status()
-        self._show(queues)
+        self._shows.show(queues)
         self._turned = time.monotonic()
         by_name = {queue.name: queue for queue in queues if not queue.leaving}
+        verdicts = {name: judge(entry, by_name.get(name)) for name, entry in self._by_name().items()}
+        self._shows.judge({name: (verdict.ready, verdict.degraded) for name, verdict in verdicts.items()})
         for entry in list(self._roster.entries.values()):
             status = status_of(entry, by_name.get(entry.full_name), datetime.now(UTC))
             body = status.model_dump(mode="json", by_alias=True, exclude_none=True)
             if body != entry.status:
                 await self._announcer.tell(entry, body)
                 await self._write(entry, body)
-        self._announcer.forget({entry.full_name for entry in self._roster.entries.values()})
+        self._announcer.forget(set(self._by_name()))
+
+    def _by_name(self) -> dict[str, Entry]:
+        return {entry.full_name: entry for entry in self._roster.entries.values()}
 
     async def _write(self, entry: Entry, status: Mapping[str, Any]) -> None:
         try:

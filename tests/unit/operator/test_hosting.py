@@ -106,7 +106,17 @@ def test_queues_and_slots_are_shown_as_they_are() -> None:
     metrics.show([QueueStatus("ns/jq", "q", 10, 1, 2, (), {"wait": 3}, degraded="x")])
     assert sample(metrics, "bullpen_slots", jobqueue="ns/jq", state="free") == 7
     assert sample(metrics, "bullpen_jobs", jobqueue="ns/jq", state="wait") == 3
-    assert sample(metrics, "bullpen_degraded", jobqueue="ns/jq") == 1
+
+
+def test_a_jobqueue_that_is_not_served_is_judged_and_one_that_is_gone_is_forgotten() -> None:
+    metrics = Metrics()
+    metrics.show([QueueStatus("ns/gone", "q", 10, 1, 2, (), {"wait": 3}, undelivered=1)])
+    metrics.judge({"ns/gone": (True, False), "ns/jq": (False, True)})
+    assert [sample(metrics, f"bullpen_{name}", jobqueue="ns/jq") for name in ("ready", "degraded")] == [0, 1]
+    metrics.show([])
+    metrics.judge({"ns/jq": (True, False)})
+    assert [sample(metrics, f"bullpen_{name}", jobqueue="ns/jq") for name in ("ready", "degraded")] == [1, 0]
+    assert b"ns/gone" not in metrics.text()
 
 
 async def test_healthy_is_an_operator_whose_loops_turn() -> None:

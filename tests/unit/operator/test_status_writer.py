@@ -13,12 +13,14 @@ from kubernetes.aio.client import ApiClient, Configuration
 from bullpen_operator.engine import QueueStatus
 from bullpen_operator.entries import Entry, Fault, Rehearsed
 from bullpen_operator.kube import KubeApi
+from bullpen_operator.metrics import Metrics
 from bullpen_operator.roster import Roster
 from bullpen_operator.sizes import Sizes
 from bullpen_operator.status_writer import StatusWriter, judge, status_of
 from fakes.api_server import FakeApiServer, status
 from fakes.engine import FakeEngine
 
+GAUGES = ("ready", "degraded")
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 COUNTS = {"wait": 3, "paused": 2, "prioritized": 1, "delayed": 4, "active": 5, "completed": 6, "failed": 7}
 
@@ -101,9 +103,9 @@ def test_numbers_that_cant_be_read_stay_what_they_were() -> None:
 class Rig:
     def __init__(self, server: FakeApiServer, api: KubeApi) -> None:
         self.server, self.engine, self.entry = server, FakeEngine(), entry()
-        self.shown: list[Any] = []
+        self.metrics = Metrics()
         roster = cast(Roster, SimpleNamespace(entries={("ns", "jq"): self.entry}))
-        self.writer = StatusWriter(api, self.engine, roster, self.shown.append)
+        self.writer = StatusWriter(api, self.engine, roster, self.metrics)
 
     @property
     def patches(self) -> int:
@@ -129,7 +131,15 @@ async def test_only_what_changed_is_written(rig: Rig) -> None:
     rig.engine.queues = (queue(running=3),)
     await rig.writer.round()
     assert rig.patches == 2
-    assert len(rig.shown) == 3
+    assert rig.metrics.registry.get_sample_value("bullpen_slots", {"jobqueue": "ns/jq", "state": "running"}) == 3
+    assert rig.metrics.registry.get_sample_value("bullpen_ready", {"jobqueue": "ns/jq"}) == 1
+
+
+async def test_a_jobqueue_that_cant_be_served_is_a_metric_too(rig: Rig) -> None:
+    rig.entry.fault = Fault("SecretMissing", "none")
+    await rig.writer.round()
+    found = [rig.metrics.registry.get_sample_value(f"bullpen_{name}", {"jobqueue": "ns/jq"}) for name in GAUGES]
+    assert found == [0, 1]
 
 
 async def test_what_is_left_out_is_removed_and_what_the_api_server_shows_of_it_is_no_change(rig: Rig) -> None:
