@@ -119,9 +119,15 @@ class KubeApi:
             if not following:
                 return
 
+    async def each(self, path: str, selector: str = "") -> AsyncIterator[Json]:
+        """List object by object, or raise in the middle: as JSON no more than a page of them is in memory at once."""
+        async for page in self.pages(path, selector):
+            for item in page.get("items") or ():
+                yield item
+
     async def objects(self, path: str, selector: str = "") -> list[Json]:
-        """List completely, or raise: a part is never returned."""
-        return [item async for page in self.pages(path, selector) for item in page.get("items") or ()]
+        """List completely, or raise: a part is never returned. For the few; `each` is for attempts and their pods."""
+        return [item async for item in self.each(path, selector)]
 
     async def events(self, namespace: str, uid: str) -> list[Json]:
         """List the Events about the object *uid*: one page, for an object may have made thousands."""

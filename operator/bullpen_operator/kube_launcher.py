@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from bullpen_operator import naming
 from bullpen_operator.kube import KubeApi, KubeAwayError, KubeRefusedError, batch, core
@@ -36,6 +36,8 @@ from bullpen_operator.wording import steady
 from bullpen_protocol import plain
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 OF_KUBE_JOB: Final = "batch.kubernetes.io/job-name"
 """Label that the job controller puts on its pods."""
@@ -145,9 +147,9 @@ class KubeLauncher:
         """
         namespace = self.placement.namespace
         with _asking():
-            pods = await self._with_nodes(await self._api.objects(core(namespace, "pods"), self._selector))
-            found = await self._api.objects(batch(namespace), self._selector)
-        seen = {one.name: one for one in attempts_seen(filter(None, map(kube_job_seen, found)), pods)}
+            pods = await self._with_nodes(await self._all(core(namespace, "pods"), owned_pod))
+            found = await self._all(batch(namespace), kube_job_seen)
+        seen = {one.name: one for one in attempts_seen(found, pods)}
         names = [*seen, *(name for name in self._mirror.last_words.names(self.installation) if name not in seen)]
         return [one for name in names if (one := self._mirror.last_words.recall(name, seen.get(name))) is not None]
 
@@ -155,10 +157,11 @@ class KubeLauncher:
         """Read the KubeJob and its pods from the API server, and its events where they alone can say why it waits."""
         namespace = self.placement.namespace
         with _asking():
-            pods = await self._with_nodes(await self._api.objects(core(namespace, "pods"), f"{OF_KUBE_JOB}={name}"))
+            ours = await self._api.objects(core(namespace, "pods"), f"{OF_KUBE_JOB}={name}")
+            pods = await self._with_nodes(filter(None, map(owned_pod, ours)))
             found = await self._api.get(batch(namespace, name))
             if found is None and not pods and (bare := await self._api.get(core(namespace, "pods", name))):
-                pods = await self._with_nodes([bare])
+                pods = await self._with_nodes(filter(None, [owned_pod(bare)]))
             seen = attempt_seen(None if found is None else kube_job_seen(found), pods)
             if seen is not None and unexplained(seen):
                 uid = seen.pods[-1].uid if seen.pods else ((found or {}).get("metadata") or {}).get("uid") or ""
@@ -208,8 +211,12 @@ class KubeLauncher:
         """Pass on what the mirror hears of this installation."""
         return self._mirror.changes(self.installation)
 
-    async def _with_nodes(self, pods: Iterable[dict[str, object]]) -> Sequence[OwnedPod]:
-        owned = [seen for seen in map(owned_pod, pods) if seen is not None]
+    async def _all(self, path: str, translate: Callable[[dict[str, Any]], T | None]) -> Sequence[T]:
+        """List what is of this installation; each object's JSON is let go of once it is translated."""
+        items = self._api.each(path, self._selector)
+        return [seen async for item in items if (seen := translate(item)) is not None]
+
+    async def _with_nodes(self, owned: Iterable[OwnedPod]) -> Sequence[OwnedPod]:
         return [replace(one, pod=with_node(one.pod, await self._nodes.of(one.pod))) for one in owned]
 
 

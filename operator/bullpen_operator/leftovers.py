@@ -5,7 +5,7 @@ Their jobs are still active: somebody has to settle them. All that takes is in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,20 +32,30 @@ class Leftover:
     """Suspended: nothing is claimed by it."""
 
 
-def leftovers(objects: Iterable[Json], jobqueues: Iterable[Json]) -> list[Leftover]:
-    """Find what attempts that are not recorded yet belong to, where no JobQueue serves it.
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the object of an attempt that is not recorded yet says of where it belongs."""
 
-    *objects* are KubeJobs and pods; a pod that a KubeJob owns says nothing of its own.
-    """
+    attempt: Attempt
+    redis_secret: str
+
+
+def trace_of(body: Json) -> Trace | None:
+    """Read a KubeJob or pod; None: it is recorded, or nothing of ours, or a KubeJob owns it and says the same."""
+    seen = _seen(body)
+    return Trace(seen.attempt, _redis_secret(body)) if seen is not None and not seen.recorded else None
+
+
+def leftovers(traces: Iterable[Trace], jobqueues: Iterable[Json]) -> list[Leftover]:
+    """Find what attempts belong to where no JobQueue serves it."""
     served = {_served(body) for body in jobqueues}
     secrets: dict[_Identity, str] = {}
     attempts: dict[_Identity, list[Attempt]] = {}
-    for body, attempt in _unrecorded(objects):
-        identity = (attempt.jobqueue, attempt.prefix, attempt.queue)
-        secret = _redis_secret(body)
-        if identity not in served and secret:
-            secrets[identity] = secret
-            attempts.setdefault(identity, []).append(attempt)
+    for trace in traces:
+        identity = (trace.attempt.jobqueue, trace.attempt.prefix, trace.attempt.queue)
+        if identity not in served and trace.redis_secret:
+            secrets[identity] = trace.redis_secret
+            attempts.setdefault(identity, []).append(trace.attempt)
     return [_leftover(attempts[identity], secret) for identity, secret in secrets.items()]
 
 
@@ -59,13 +69,6 @@ def _served(body: Json) -> _Identity:
     metadata, spec = body.get("metadata") or {}, body.get("spec") or {}
     full_name = f"{metadata.get('namespace')}/{metadata.get('name')}"
     return full_name, str(spec.get("prefix") or "bull"), str(spec.get("queue"))
-
-
-def _unrecorded(objects: Iterable[Json]) -> Iterator[tuple[Json, Attempt]]:
-    for body in objects:
-        seen = _seen(body)
-        if seen is not None and not seen.recorded:
-            yield body, seen.attempt
 
 
 def _leftover(attempts: Sequence[Attempt], secret: str) -> Leftover:

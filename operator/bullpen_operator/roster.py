@@ -30,7 +30,7 @@ from bullpen_operator.entries import (
 from bullpen_operator.jobqueue_status import learned
 from bullpen_operator.kube import KubeApi, KubeError, batch, core, jobqueues
 from bullpen_operator.kube_launcher import KubeLauncher, Nodes
-from bullpen_operator.leftovers import Leftover, leftovers
+from bullpen_operator.leftovers import Leftover, leftovers, trace_of
 from bullpen_operator.manifest import Placement
 from bullpen_operator.model import JobQueueSpec
 from bullpen_operator.namespace_mirror import OURS, NamespaceMirror
@@ -152,9 +152,9 @@ class Roster:
         """Have the attempts of vanished JobQueues settled: once, before anything of the namespace is served."""
         if namespace in self._searched:
             return
-        objects = await self._api.objects(batch(namespace), OURS)
-        objects += await self._api.objects(core(namespace, "pods"), OURS)
-        for leftover in leftovers(objects, await self._api.objects(jobqueues(namespace))):
+        paths = (batch(namespace), core(namespace, "pods"))
+        traces = [trace_of(body) for path in paths async for body in self._api.each(path, OURS)]
+        for leftover in leftovers(filter(None, traces), await self._api.objects(jobqueues(namespace))):
             entry = Entry(leftover.namespace, leftover.name)
             place = await self._backends.redis(entry.namespace, leftover.spec)
             if isinstance(place, Fault):

@@ -59,3 +59,17 @@ def test_requests_are_a_metric() -> None:
     metrics.requested("POST", "jobs", "201")
     labels = {"verb": "POST", "resource": "jobs", "code": "201"}
     assert metrics.registry.get_sample_value("bullpen_kube_requests_total", labels) == 1
+
+
+async def test_a_list_is_read_page_by_page_as_it_is_used() -> None:
+    server = FakeApiServer()
+    server.page = 2
+    for number in range(5):
+        await server.put(core("ns", "pods"), {"metadata": {"name": f"p{number}"}})
+    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
+    try:
+        pages = [len(server.requests) async for _ in api.each(core("ns", "pods"))]
+    finally:
+        await api.close()
+        await server.stop()
+    assert pages == [1, 1, 2, 2, 3]

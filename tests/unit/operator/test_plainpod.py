@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from bullpen_operator.leftovers import leftovers
+from bullpen_operator.leftovers import leftovers, trace_of
 from bullpen_operator.manifest import Placement, attempt_from_text, kube_job
 from bullpen_operator.model import JobQueue, JobQueueSpec, JobType
 from bullpen_operator.naming import ANNOTATION_ATTEMPT
@@ -129,7 +129,7 @@ def test_kubectl_logs_shows_the_user_s_container() -> None:
 
 
 def test_what_a_vanished_jobqueue_left_is_found_by_the_secret_of_the_sidecar() -> None:
-    [leftover] = leftovers([rendered()], [])
+    [leftover] = leftovers(filter(None, [trace_of(rendered())]), [])
     assert leftover.spec.redis.secret_ref.name == "redis-secret"
 
 
