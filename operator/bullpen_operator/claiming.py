@@ -64,11 +64,14 @@ class Claiming:
         """Claim one job for every queue that is due; whether any got one."""
         claimed = False
         for serving in self._due():
+            if not serving.dispatch.may_claim():
+                continue  # an earlier claim of this round took the last place that a launcher had
             claim = await serving.dispatch.claim()
             self.healthy()
             if isinstance(claim, Claimed):
                 claimed = True
                 self._spawn(functools.partial(serving.dispatch.start, claim.job))
+                await asyncio.sleep(0)  # so that its launcher knows of it before the next claim is judged
             else:
                 await self._empty(serving, claim)
         return claimed

@@ -96,6 +96,8 @@ class FakeCluster:
         self.kube_jobs: dict[str, FakeKubeJob] = {}
         self.on_delete: Callable[[FakeKubeJob], None] = lambda _: None
         self.keeps_up = True
+        self.room = 1_000_000
+        """Launches that it takes up."""
         self.refusal: LaunchError | None = None
         """What launches are answered with."""
         self.fails: set[str] = set()
@@ -126,7 +128,7 @@ class FakeCluster:
             self.tell(kube_job)
 
     def may_launch(self) -> bool:
-        return self.keeps_up
+        return self.keeps_up and len(self.launches) < self.room
 
     async def list(self) -> Sequence[KubeJobSeen]:
         await self._ask("list")

@@ -518,6 +518,26 @@ async def test_a_claim_that_redis_refuses_shows_in_the_status_until_it_is_let_th
 
 
 @virtual
+async def test_no_more_is_claimed_than_a_launcher_has_room_for_whichever_queue_it_is_of() -> None:
+    house = House()
+    house.cluster.room = 5
+    house.serve("ns/q", concurrency=100)
+    house.serve("ns/r", queue="r", concurrency=100)
+    async with running(house):
+        for _ in range(20):
+            await house.add()
+            await house.add(queue="r")
+        await asyncio.sleep(3)
+        assert len(house.kube_jobs) == 5
+        claimed = [await house.queue(name).active_ids() for name in ("q", "r")]
+        assert sum(map(len, claimed)) == 5
+        house.cluster.room = 7
+        await until(lambda: len(house.kube_jobs) == 7, 1)
+        await asyncio.sleep(3)
+        assert len(house.kube_jobs) == 7
+
+
+@virtual
 async def test_an_audit_that_does_not_go_through_says_why() -> None:
     house = House()
     house.cluster.fails = {"list"}
