@@ -116,3 +116,30 @@ async def test_an_engine_ends_at_whatever_moment_it_is_stopped(redis: RedisServe
             await running
         await server.close()
         await client.aclose()
+
+
+async def test_a_server_that_may_evict_is_not_claimed_from_until_its_policy_is_mended(
+    house: House, redis: RedisServer
+) -> None:
+    await house.client.config_set("maxmemory-policy", "allkeys-lru")
+    await house.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # what it was is asked anew
+    await house.until(lambda: house.told(EventKind.AWAY))
+    await house.queue("a").add("resize", "{}")
+    async with asyncio.timeout(PATIENCE_S):
+        while (status := (await house.engine.status())[0]).reason != "RedisUnfit":  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.05)
+    assert status.degraded == "Redis may evict jobs: its maxmemory-policy is allkeys-lru; set it to noeviction"
+    assert house.launched("a") == []
+    await house.client.config_set("maxmemory-policy", "noeviction")
+    await house.until(lambda: house.launched("a"))
+
+
+async def test_what_is_unwise_is_logged_once(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    server, client = Server(redis.unix_url), connect_async(redis.unix_url)
+    await client.config_set("appendonly", "no")
+    assert [await server.check() for _ in range(2)] == [None, None]
+    assert [record.message for record in caplog.records if "append-only" in record.message] == [
+        "Redis keeps no append-only file: what came since its last snapshot is lost when it ends; set appendonly yes"
+    ]
+    await server.close()
+    await client.aclose()
