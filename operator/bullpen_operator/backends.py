@@ -58,21 +58,21 @@ class Backends:
         return found, fault
 
     async def _store(self, namespace: str, name: str) -> Store | Fault:
-        lost = "attempts that die leave no record in the graph"
+        lost, stuck = "attempts that die leave no record in the graph", "until then pods that need it can't start"
         try:
             secret = await self._api.secret(namespace, name)
         except KubeRefusedError as error:
             if error.status != FORBIDDEN:
                 raise
             return Fault(
-                "SecretForbidden", f"{lost}: Secret {name!r} may not be read; name it in the chart's graphSecrets"
+                "SecretForbidden", f"Secret {name!r} may not be read; name it in the chart's graphSecrets ({lost})"
             )
         if secret is None:
-            return Fault("SecretMissing", f"{lost}: Secret {name!r} does not exist; create it with the key url")
+            return Fault("SecretMissing", f"Secret {name!r} does not exist; create it with the key url ({stuck})")
         if not secret.get("url"):
-            return Fault("SecretIncomplete", f"{lost}: Secret {name!r} has no key url; add it")
+            return Fault("SecretIncomplete", f"Secret {name!r} has no key url; add it ({stuck})")
         place = StorePlace.of(secret)
         try:
             return self._stores.setdefault(place, HttpStore(place))
         except StorePlaceError as error:
-            return Fault("SecretInvalid", f"{lost}: Secret {name!r}: {error}")
+            return Fault("SecretInvalid", f"Secret {name!r}: {error} ({lost})")

@@ -45,7 +45,8 @@ class Breaker:
     @property
     def sentence(self) -> str:
         """What people read while it is open."""
-        return f"job type {self.job_type!r}: {self.reason}" if self.open else ""
+        about = f"job type {self.job_type!r}: "  # which refusals of a pod template say themselves
+        return about + self.reason.removeprefix(about) if self.open else ""
 
     def allows(self, now: float) -> bool:
         """Whether a job may be claimed: always while closed, one probe when its time has come."""

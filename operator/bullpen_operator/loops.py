@@ -167,9 +167,9 @@ async def _audit(serving: Serving, first: Callable[[], None], clock: Clock) -> N
     try:
         await serving.audit.round()
     except (RedisFaultError, LauncherUnavailableError) as error:
-        serving.lane.audit_trouble = safe(str(error))
+        serving.lane.audit_fault = error
         raise
-    serving.lane.audit_trouble = ""
+    serving.lane.audit_fault = None
     was_audited = serving.audited
     serving.audited, serving.audited_at = True, clock.now()
     if not was_audited:

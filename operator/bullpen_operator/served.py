@@ -10,7 +10,7 @@ from bullpen_operator.breaker import Breaker, Change
 from bullpen_operator.escaping import safe
 from bullpen_operator.events import Event, EventKind, Report
 from bullpen_operator.model import GRAPH_TIMEOUT_S, JobQueueSpec, JobType
-from bullpen_operator.ports import Clock, Launcher, Queue, Server, Store
+from bullpen_operator.ports import Clock, Launcher, LauncherUnavailableError, Queue, Server, Store
 from bullpen_operator.seen import Attempt, AttemptSettings
 from bullpen_operator.sizes import Sizes, sized
 from bullpen_operator.slots import Slots
@@ -90,8 +90,8 @@ class Lane:
     """What the launcher said when it last could not launch."""
     redis_fault: RedisFaultError | None = None
     """What keeps this operator from claiming at its Redis; of several in a row that are alike, the first."""
-    audit_trouble: str = ""
-    """Why the last audit did not go through; empty when it did."""
+    audit_fault: RedisFaultError | LauncherUnavailableError | None = None
+    """Why the last audit did not go through; None when it did."""
     unknown_names: dict[str, float] = field(default_factory=dict)
     """Job names that no job type serves -> when one was last given back."""
     claiming: set[str] = field(default_factory=set)

@@ -97,7 +97,7 @@ async def status_of(serving: Serving, now: float, settled: Mapping[str, int]) ->
         stuck=stuck(lane),
         unknown_names=tuple(lane.unknown_names),
         audited_at=serving.audited_at,
-        audit_trouble=lane.audit_trouble,
+        audit_trouble=safe(str(lane.audit_fault or "")),
         settled=dict(settled),
         leaving=serving.leaving,
         undelivered=lane.undelivered,

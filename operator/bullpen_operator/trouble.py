@@ -24,7 +24,7 @@ class Trouble:
 
 def trouble_of(lane: Lane, fault: RedisFaultError | None) -> Trouble:
     """Say what is wrong with a JobQueue, worst first; *fault*: its Redis can't be read now."""
-    fault = _fault_of(lane.redis_fault, fault)
+    fault = _fault_of(lane.redis_fault or lane.audit_fault, fault)
     if fault is not None:
         return redis_trouble(fault)
     if lane.breaker.open:
@@ -41,11 +41,11 @@ def trouble_of(lane: Lane, fault: RedisFaultError | None) -> Trouble:
     return Trouble(stops=False)
 
 
-def _fault_of(met: RedisFaultError | None, fresh: RedisFaultError | None) -> RedisFaultError | None:
+def _fault_of(met: Exception | None, fresh: RedisFaultError | None) -> RedisFaultError | None:
     """Choose between what was *met* while claiming and what is met now: a refusal stands although reading goes well."""
-    if fresh is None and not isinstance(met, RedisRefusedError):
-        return None
-    return met or fresh
+    if isinstance(met, RedisRefusedError) or (fresh is not None and isinstance(met, RedisFaultError)):
+        return met
+    return fresh
 
 
 _REFUSED: Final[Mapping[str, str]] = {

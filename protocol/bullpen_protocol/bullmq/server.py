@@ -16,12 +16,14 @@ OLDEST: Final = (6, 2)
 def check_server(_keys: Keys) -> Operation[str | None]:
     """Say in one sentence why the server must not be used; None: it is fit.
 
-    INFO tells all of it, so that no user needs CONFIG.
+    INFO tells all of it, so that no user needs CONFIG. Raises RedisFaultError.
     """
     try:
         server = yield Command(("INFO", "server"), again=True, keyless=True)
         memory = yield Command(("INFO", "memory"), again=True, keyless=True)
     except RedisRefusedError as error:
+        if error.kind != "NOPERM":  # a wrong password, say
+            raise
         return f"Redis refuses INFO to this user, so its version and eviction policy are unknown: {error}"
     return problem(server, memory)
 

@@ -333,6 +333,8 @@ def test_a_wrong_password_is_refused_and_not_an_outage(server: RedisServer, clie
         SyncQueue(wrong, "q", prefix).claim("T", L)
     assert refused.value.kind == "NOAUTH"
     assert "wrong@" not in str(refused.value)
+    with pytest.raises(RedisRefusedError, match="invalid username-password pair"):
+        SyncQueue(wrong, "q", prefix).check_server()
     wrong.close()
 
 

@@ -23,6 +23,13 @@ def test_a_fault_of_the_configuration_opens_it_and_names_type_and_reason() -> No
     assert not breaker.allows(0.0)
 
 
+def test_a_sentence_that_names_the_type_itself_does_not_name_it_twice() -> None:
+    breaker = Breaker()
+    sentence = "job type 'resize': podTemplate mounts a hostPath"
+    breaker.ended("t0", "resize", Outcome(Verdict.GIVE_BACK, "refused-spec", sentence, Fault.CONFIGURATION), 0.0)
+    assert breaker.sentence == sentence
+
+
 @pytest.mark.parametrize("outcome", [DRAINED, FAILED])
 def test_other_outcomes_leave_it_closed(outcome: Outcome) -> None:
     breaker = Breaker()

@@ -538,6 +538,21 @@ async def test_no_more_is_claimed_than_a_launcher_has_room_for_whichever_queue_i
 
 
 @virtual
+async def test_an_audit_that_redis_refuses_shows_in_the_status_until_it_is_let_through() -> None:
+    house = House()
+    house.serve()
+    queue = house.queue()
+    active_ids, queue.active_ids = queue.active_ids, refused  # type: ignore[method-assign]
+    async with running(house):
+        await asyncio.sleep(3)
+        status = await house.status()
+        assert (status.reason, status.stopped, status.audited_at) == ("RedisRefused", True, None)
+        queue.active_ids = active_ids  # type: ignore[method-assign]
+        await asyncio.sleep(40)
+        assert not (await house.status()).degraded
+
+
+@virtual
 async def test_an_audit_that_does_not_go_through_says_why() -> None:
     house = House()
     house.cluster.fails = {"list"}
