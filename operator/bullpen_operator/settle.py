@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from bullpen_operator.classify import CANCELLED, GIVEN_UP, SPEC_CHANGED, STORE_AWAY, Fault, Outcome, Verdict, no_value
 from bullpen_operator.events import EventKind
+from bullpen_operator.joblog import note
 from bullpen_operator.outbox import Outbox
 from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.served import Lane
@@ -143,8 +144,15 @@ class Settle:
             return False
         self._lane.learn(attempt, learned)
         self._settled(attempt, final)
+        if seen is None:
+            await self._explain(case, final)
         await self._outbox.put(attempt, final, seen, job, uid=fence.partition("#")[2])
         return True
+
+    async def _explain(self, case: _Case, outcome: Outcome) -> None:
+        """Write why a job came back that no pod tells of into its log, once as long as it is for the same reason."""
+        if outcome.verdict is Verdict.GIVE_BACK and case.job.bullpen.get("reason") != outcome.code:
+            await note(self._lane.queue, case.job.id, f"given back ({outcome.code}): {outcome.sentence}")
 
     async def _finish(self, case: _Case, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.COMPLETED:

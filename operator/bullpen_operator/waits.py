@@ -10,7 +10,7 @@ from typing import Final
 
 from bullpen_operator.refusals import refusal_of
 from bullpen_operator.seen import KubeJobSeen, PodSeen, Told, Waiting
-from bullpen_operator.wording import steady, unscheduled
+from bullpen_operator.wording import steady, unpulled, unscheduled
 
 SECOND_PULL_S: Final = 20.0
 """The kubelet has pulled twice by then (it waits 10 s after the first failure): a definite refusal is believed."""
@@ -119,8 +119,8 @@ def _pull(waiting: Waiting, age_s: float) -> Wait:
     message = waiting.message
     if _DEFINITE.search(message) and not _PASSING.search(message):
         believed = waiting.reason == "ImagePullBackOff" or age_s >= SECOND_PULL_S
-        return Wait("image", f"its image can't be pulled: {_told(waiting)}", configuration=True, hopeless=believed)
-    return Wait("image-pull", f"its image is not there yet: {_told(waiting)}")
+        return Wait("image", f"its image can't be pulled: {unpulled(message)}", configuration=True, hopeless=believed)
+    return Wait("image-pull", f"its image is not there yet: {unpulled(message)}")
 
 
 def _config(waiting: Waiting, age_s: float) -> Wait:

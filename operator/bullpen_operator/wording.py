@@ -14,7 +14,13 @@ from bullpen_operator.escaping import safe
 LIMIT: Final = 240
 """Characters that are kept of a sentence."""
 
-_PREFIXES: Final = re.compile(r"^(?:Error creating: |Error: )+")
+_PREFIXES: Final = re.compile(r"^(?:\(combined from similar events\): |Error creating: |Error: )+")
+_WHICH: Final = re.compile(r" \(pod: \"[^\"]*\", container: [^)]*\)")
+_PORTS: Final = re.compile(r"\b(?:read|write) (?:udp|tcp) \S+->\S+: ")
+_PULLING: Final = re.compile(
+    r"^(?:Back-off pulling image \"[^\"]*\"(?:: )?|ErrImagePull: |rpc error: code = \w+ desc = "
+    r"|failed to pull and unpack image \"[^\"]*\": |failed to resolve reference \"[^\"]*\": )+"
+)
 _MADE_UP: Final = re.compile(r"\b(?:pods?|jobs\.batch) \"bp-[-a-z0-9]+\" (?=is |in )")
 _UID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _USED: Final = re.compile(r" used: [^ ]+(?:, | |$)")
@@ -34,8 +40,14 @@ _CLASSES: Final[Mapping[str, re.Pattern[str]]] = {
 def steady(message: str) -> str:
     """Return a message of an event or a container without what makes it differ from the last one like it."""
     text = _PREFIXES.sub("", message[: 4 * LIMIT])
-    text = _USED.sub(" ", _UID.sub("…", _MADE_UP.sub("its pod ", text)))
+    for changing, instead in ((_MADE_UP, "its pod "), (_WHICH, ""), (_PORTS, ""), (_UID, "…"), (_USED, " ")):
+        text = changing.sub(instead, text)
     return safe(" ".join(text.split()), LIMIT)
+
+
+def unpulled(message: str) -> str:
+    """Tell why an image can't be pulled: the cause, which comes last, whether a node tries or waits to try again."""
+    return steady(_PULLING.sub("", message[: 8 * LIMIT])) or "it is being pulled again"
 
 
 def unscheduled(message: str) -> tuple[str, str]:

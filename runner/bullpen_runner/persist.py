@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ from bullpen_runner.endings import (
     superseded,
     write_message,
 )
+from bullpen_runner.failure import bounded
 from bullpen_runner.lease import Lease
 from bullpen_runner.log import Log
 from bullpen_runner.loop import Loop
@@ -39,6 +41,9 @@ ROUNDS: Final = 2
 
 RECORD_S: Final = 5.0
 """Longest try to write a record that comes without results: after that it is left to the operator, who has time."""
+
+NOTE_LIMIT: Final = 300
+"""Characters of a store's words in the job's log."""
 
 
 class RefusedError(Exception):
@@ -61,7 +66,7 @@ class Persist:
         self._loop = loop
         self._log = log
         self._recorder = recorder
-        self._recorded = False
+        self._recorded = self._noted = False
 
     def write(self, job: Job, packed: bytes, deadline: float) -> int:
         """Send the write to the graph store until it answers, results with their record; returns the status.
@@ -99,11 +104,20 @@ class Persist:
             return self._lease.wait(), give_back("Redis is away")
         except graph.StoreAwayError as error:
             self._log.warn("the graph store is away", reason=str(error), tries=tries)
+            self._note_away(str(error))
             return graph.backoff(tries), store_away(str(error))
         except graph.StoreRefusedError as error:
             raise RefusedError(str(error), unrecoverable=True) from error
         except graph.StoreAccessError as error:
             raise misconfigured(str(error)) from error
+
+    def _note_away(self, reason: str) -> None:
+        """Tell once, in the job's own log, what keeps an attempt that looks as if it ran; best effort."""
+        if not self._noted:
+            self._noted = True
+            with suppress(RedisFaultError):
+                line = f"bullpen: its results wait for the graph store: {bounded(reason, NOTE_LIMIT)}"
+                self._queue.note(self._assignment.job_id, line)
 
     def complete(self, job: Job, value: str, deadline: float) -> Ending:
         """Complete the job with *value*, which is JSON text. Raises RefusedError, EndedError."""

@@ -137,5 +137,7 @@ def test_a_store_that_stays_away_until_the_deadline_gives_the_job_back(stage: St
     assert runner.wait() == ExitCode.GIVE_BACK
     assert time.monotonic() - began < 15
     assert outcome_of(runner) is RunnerOutcome.STORE_AWAY
+    [line] = stage.log_of(job_id)
+    assert line.startswith("bullpen: its results wait for the graph store: ")
     assert stage.events(job_id) == ["active"]
     assert graph.taken == []

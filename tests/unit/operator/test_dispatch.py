@@ -138,6 +138,21 @@ async def test_an_unknown_name_fails_where_the_job_queue_says_so() -> None:
     assert desk.hash("1")["failedReason"] == "Unknown job: mystery"
 
 
+async def test_why_no_pod_was_made_is_in_the_jobs_log_once_as_long_as_it_is_the_same() -> None:
+    desk = Desk()
+    desk.cluster.refusal = ConfigurationFaultError("it mounts a hostPath")
+    await desk.add()
+    await desk.dispatch()
+    assert desk.log_of("1") == ["bullpen: given back (refused-spec): it mounts a hostPath"]
+    desk.pass_s(600)
+    await desk.dispatch()
+    assert len(desk.log_of("1")) == 1
+    desk.cluster.refusal = ConfigurationFaultError("it has no image", "image")
+    desk.pass_s(600)
+    await desk.dispatch()
+    assert desk.log_of("1")[1:] == ["bullpen: given back (image): it has no image"]
+
+
 async def test_a_refused_spec_is_given_back_and_opens_the_breaker() -> None:
     desk = Desk()
     desk.cluster.refusal = ConfigurationFaultError("job type 'resize' names no image")

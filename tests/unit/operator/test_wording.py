@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bullpen_operator.refusals import refusal_of
-from bullpen_operator.wording import LIMIT, steady, unscheduled
+from bullpen_operator.wording import LIMIT, steady, unpulled, unscheduled
 
 QUOTA = "exceeded quota: few, requested: pods=1, used: pods={}, limited: pods=10"
 
@@ -24,10 +24,47 @@ QUOTA = "exceeded quota: few, requested: pods=1, used: pods={}, limited: pods=10
             id="uids",
         ),
         pytest.param("a\n  b", "a b", id="line-breaks"),
+        pytest.param(
+            f"(combined from similar events): Error creating: {QUOTA.format(9)}", QUOTA.format(9), id="many-events"
+        ),
+        pytest.param(
+            'image will run as root (pod: "bp-q-1-x_ns(0b7c1f7e-0000-4000-8000-00000000000a)", container: runner)',
+            'image will run as root (pod: "bp-q-2-y_ns(1b7c1f7e-0000-4000-8000-00000000000a)", container: runner)',
+            id="which-pod",
+        ),
+        pytest.param(
+            "dial tcp: lookup r on 10.0.0.1:53: read udp 10.0.0.9:41000->10.0.0.1:53: i/o timeout",
+            "dial tcp: lookup r on 10.0.0.1:53: read udp 10.0.0.9:52000->10.0.0.1:53: i/o timeout",
+            id="ports",
+        ),
     ],
 )
 def test_what_changes_without_a_meaning_is_left_out(one: str, other: str) -> None:
     assert steady(one) == steady(other)
+
+
+PULL = (
+    'failed to pull and unpack image "docker.io/library/a:1": failed to resolve reference "docker.io/library/a:1": {}'
+)
+NO_HOST = 'failed to do request: Head "https://r/v2/library/a/manifests/1": dial tcp: lookup r: no such host'
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        pytest.param(PULL.format(NO_HOST), NO_HOST, id="tried"),
+        pytest.param(f'Back-off pulling image "a:1": ErrImagePull: {PULL.format(NO_HOST)}', NO_HOST, id="waiting"),
+        pytest.param(
+            f"rpc error: code = NotFound desc = {PULL.format('docker.io/library/a:1: not found')}",
+            "docker.io/library/a:1: not found",
+            id="not-found",
+        ),
+        pytest.param('Back-off pulling image "a:1"', "it is being pulled again", id="an-older-kubelet"),
+        pytest.param("pull QPS exceeded", "pull QPS exceeded", id="in-no-known-words"),
+    ],
+)
+def test_why_an_image_does_not_come_is_the_cause_whether_a_node_tries_or_waits(message: str, cause: str) -> None:
+    assert unpulled(message) == cause
 
 
 def test_what_has_a_meaning_stays() -> None:
