@@ -1,7 +1,7 @@
 # Every target runs the doctor first and brings .venv in line with uv.lock; the logic is in scripts/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo test check e2e soak outage kills bench-start bench-graph bench-local bench-techstack conformance bench-sast
+.PHONY: help doctor demo test check e2e soak outage kills bench-start bench-graph bench-local bench-techstack bench-sast bench-dispatch conformance
 # Node and Java may be wheels in .venv; what the machine has comes first.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 READY = @sh scripts/python.sh scripts/ready.py $@
@@ -64,3 +64,7 @@ bench-techstack:  ## 20 parallel techstack-analyze jobs before a fake NVD that c
 bench-sast:  ## score sast-analyze on labelled cases beside its targets; needs ../shared/bench/sast
 	$(READY)
 	@PYTHONPATH=tests $(RUN) tests/bench/sast.py $(ARGS)
+
+bench-dispatch:  ## on kind: add to KubeJob, kill to settled, bursts, requests and memory (<= 30 minutes; ARGS="--only steady")
+	$(READY)
+	@PYTHONPATH=tests $(RUN) tests/bench/dispatch.py $(ARGS)

@@ -39,6 +39,7 @@ def groups_for(target: str) -> set[str]:
         "bench-graph",
         "bench-local",
         "bench-techstack",
+        "bench-dispatch",
         "conformance",
     }:
         return set()

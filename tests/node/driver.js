@@ -91,6 +91,7 @@ async function work_one({ at }) {
 }
 
 const waits = new Map();
+const heard = new Map();
 
 const driver = {
   version: () => bullmq.Queue.name && require(`bullmq-${version}/package.json`).version,
@@ -105,6 +106,13 @@ const driver = {
       waits.set(id, job.waitUntilFinished(events, 20000).then(value => ({ value }), error => ({ error: error.message })));
     }
   },
+  // Keep when each job was seen to complete, by this process's clock, in milliseconds.
+  async listen({ at }) {
+    const events = targets.events(at);
+    events.on('completed', ({ jobId, returnvalue }) => heard.set(jobId, { at: Date.now(), returnvalue }));
+    await events.waitUntilReady();
+  },
+  heard: () => Object.fromEntries(heard),
   async ended({ ids }) {
     const results = {};
     for (const id of ids) results[id] = await waits.get(id);

@@ -145,6 +145,15 @@ class NodeQueue:
         """Start waitUntilFinished for jobs; ended() tells how they ended."""
         self.client.driver("watch", {"at": self.at, "ids": ids})
 
+    def listen(self) -> None:
+        """Start keeping when jobs are seen to complete; heard() tells."""
+        self.client.driver("listen", {"at": self.at})
+
+    def heard(self) -> dict[str, dict[str, Any]]:
+        """When each job was seen to complete (`at`, ms of this host's clock), and its parsed `returnvalue`, by id."""
+        seen: dict[str, dict[str, Any]] = self.client.driver("heard")
+        return seen
+
     def ended(self, ids: list[str]) -> dict[str, Any]:
         """Wait for the jobs given to watch(): {"value": ...} or {"error": ...} by id."""
         results: dict[str, Any] = self.client.driver("ended", {"ids": ids})
