@@ -9,9 +9,9 @@ from typing import Final
 
 import pyoxigraph as ox
 
-from bullpen_processors.api import Context, Json, Quads, Resource, Result, StoreAnswer, UnusableInputError
+from bullpen_processors.api import Context, Json, Quads, Resource, Result, StoreAnswer
 from bullpen_processors.api import Report as Progress
-from bullpen_processors.ontoweb.javascript import items, text
+from bullpen_processors.ontoweb.javascript import items, text, truthy
 from bullpen_processors.ontoweb.vocabulary import Vocabulary
 from bullpen_processors.sast.analysis import flows_of, lower, without_collector
 from bullpen_processors.sast.audit import Audit
@@ -49,7 +49,7 @@ class SastAnalyze:
         vocabulary = Vocabulary.from_settings(context.settings)
         settings = SastSettings.from_settings(context.settings)
         if not isinstance(payload, dict):
-            raise UnusableInputError("the payload of sast-analyze is no object")
+            payload = {}  # as the original takes it
         fetch = not_fetched if settings.fetch is None else Budget(context.web, settings.fetch, context.now)
         outcome = analyse(payload, settings, context.report, fetch)
         result = _result(outcome, text(payload.get("url") or ""))
@@ -79,7 +79,7 @@ def analyse(payload: Json, settings: SastSettings, progress: Progress, fetch: Fe
 
 def _analyse(payload: Json, settings: SastSettings, progress: Progress, fetch: Fetch) -> Outcome:
     url, html = text(payload.get("url") or ""), payload.get("html")
-    markup = Markup(html if isinstance(html, str) else "", url)
+    markup = Markup("" if html is None else text(html), url)
     scripts = items(payload.get("scripts"))
     codes = codes_of(scripts, base_of(url, markup.bases), fetch)
     units = list(units_of(markup.html, scripts, codes.found, markup.in_attribute))
@@ -91,7 +91,7 @@ def _analyse(payload: Json, settings: SastSettings, progress: Progress, fetch: F
     flows, found = flows_of(page, settings.models)
     progress.progress(85)
     given = Given(scripts, items(payload.get("forms")), items(payload.get("iframes")))
-    snippets = payload.get("includeSnippets") is True
+    snippets = truthy(payload.get("includeSnippets"))
     reporter = Reporter(url, markup, units, page, given, snippets=snippets, explain=settings.explain)
     spots = [*parse_errors(units), *Audit(flows, units).spots(), *Sanitization(flows, units).spots()]
     report = reporter.report(markup.marks(), spots, found)

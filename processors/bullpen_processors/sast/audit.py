@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bullpen_processors.sast.flows import Flows, Use, is_constant
+from bullpen_processors.sast.flows import Flows, Use, given, is_constant
 from bullpen_processors.sast.scopes import Assignment, Call, Function
 from bullpen_processors.sast.units import Unit
 
@@ -98,7 +98,7 @@ class Audit:
                 yield self._spot("taint-flow", call, 0, NO_FLOW)
 
     def _use(self, use: Use) -> Spot:
-        constant = is_constant(self.page, use.value, self.flows.clean)
+        constant = is_constant(self.page, use.used, self.flows.clean)
         constant = constant and use.sink.audit != "no-eval"  # even so it forbids a policy without unsafe-eval
         return self._spot(use.sink.audit, use.at, use.value, CONSTANT if constant else "")
 
@@ -118,7 +118,7 @@ class Audit:
         for call in self.page.calls:
             path = f"new {call.path}" if call.is_new else call.path
             for sink in models.calls.find(path) if path else ():
-                if sink.audit and call.arguments and not any(call.arguments):
+                if sink.audit and call.arguments and not any(given(call.arguments, sink.arguments)):
                     yield self._spot(sink.audit, call, 0, "" if sink.audit == "no-eval" else CONSTANT)
         for assignment in self.page.assignments:
             for sink in models.assignments.find(assignment.path) if not assignment.value else ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from bullpen_processors.sast.frameworks import lay_frameworks
 from bullpen_processors.sast.graph import (
     ANY,
+    CODE,
     FLAT,
     LATER,
     PIECE,
@@ -57,6 +59,11 @@ _PIECES: Final = frozenset(
 )
 _CLEAN_TAGS: Final = frozenset({"escapeHTML", "html", "safeHtml", "css", "svg"})
 """Tags of templates that escape what is put in."""
+_CLEANING: Final = re.compile(
+    r"escape|encod|sanit|clean|purif|valid|check|safe|strip|hash|md5|sha\d|num|int|^(?:is|has|can)[A-Z_]", re.IGNORECASE
+)
+"""Names of functions whose result is hardly what they were given."""
+_THROUGH: Final = Op(whole=True, guarded=True)
 ORIGINS: Final = ("url", "name", "referrer", "message", "network", "storage", "cookie", "dom")
 """In the order of what an attacker controls most."""
 
@@ -68,6 +75,9 @@ class Use:
     sink: Sink
     at: Call | Assignment
     value: Node
+    """As people see it."""
+    used: Node
+    """What does the harm: of a function, what it gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +118,21 @@ class Flows:
 
     def _call(self, call: Call) -> None:
         path = f"new {call.path}" if call.is_new else call.path
-        if not path:
+        if path and self._sanitizes(call, path):
             return
-        if not self._sanitizes(call, path):
-            known = list(self.models.propagators.find(path))
-            for propagator in known:
-                self._propagate(call, propagator)
-            if not known:
-                self._method(call)
-            for sink in self.models.calls.find(path):
-                if self._called(sink, call):
-                    for value in _given(call.arguments, sink.arguments):
-                        self._use(sink, call, value)
+        known = list(self.models.propagators.find(path))
+        for propagator in known:
+            self._propagate(call, propagator)
+        sinks = list(self.models.calls.find(path))
+        for sink in sinks:
+            if self._called(sink, call):
+                for value in given(call.arguments, sink.arguments):
+                    self._use(sink, call, value)
+                    self._computed(sink, call, value)
+        if not known:
+            self._method(call)
+            if not sinks:
+                self._unknown(call)
 
     def _sanitizes(self, call: Call, path: str) -> bool:
         sanitizer = next(self.models.sanitizers.find(path), None)
@@ -135,6 +148,13 @@ class Flows:
         """An unknown method of a tainted text gives text."""
         if call.receiver and call.name not in _DEAF and not call.is_new:
             self.graph.edge(call.receiver, call.result, PIECE if call.name in _PIECES else TEXT)
+
+    def _unknown(self, call: Call) -> None:
+        """A function of no script of the page: what it gives may hold what it was given."""
+        name = self.links.unknown.get(call.callee)
+        if name and not call.is_new and not _CLEANING.search(name):
+            for argument in call.arguments:
+                self.graph.edge(argument, call.result, _THROUGH)
 
     def _called(self, sink: Sink, call: Call) -> bool:
         if sink.most and len(call.arguments) > sink.most:
@@ -168,15 +188,22 @@ class Flows:
         named = variable is not None and variable.name.startswith("$")
         return named or path.startswith(("$", "jQuery(", "angular.element(")) or "$()" in path
 
-    def _use(self, sink: Sink, at: Call | Assignment, value: Node) -> None:
+    def _use(self, sink: Sink, at: Call | Assignment, value: Node, used: Node = 0) -> None:
+        """Let *value* be what people are shown, and *used* (the same, by default) what does the harm."""
         if not value:
             return
-        node = value
+        node = used or value
         for name in sink.field.split(".") if sink.field else ("",):
             following = self.graph.node()
             self.graph.edge(node, following, Op(load=name, inner=True) if name else Op())
             node = following
-        self.uses[node] = [Use(sink, at, value)]
+        self.uses[node] = [Use(sink, at, value, used or value)]
+
+    def _computed(self, sink: Sink, call: Call, value: Node) -> None:
+        """`html(() => value)`: what the function gives is what is used; code runs the function instead."""
+        for function in self.links.functions(value) if value and not sink.needs & CODE else ():
+            if isinstance(function, Function):
+                self._use(sink, call, value, function.result)
 
     def _propagate(self, call: Call, rule: Propagator) -> None:
         if call.name == "split":
@@ -193,8 +220,16 @@ class Flows:
         if call.name == "join" and self.page.elements.get(call.receiver, (1,))[:1] == [0]:
             return op._replace(keep=rule.keep & ~PREFIX & ~SCHEME & ~START)  # a literal stands before the rest
         if call.name == "replace" and len(call.texts) > 1 and "$" in (call.texts[1] or ""):
-            return op._replace(cut=True)
+            return op._replace(cut=self._cuts_head(call.arguments[0]))
         return op
+
+    def _cuts_head(self, pattern: Node) -> bool:
+        """Tell whether a pattern may take away how a text begins; one that is not known may."""
+        variable = self.page.reads.get(pattern)
+        known = [
+            self.page.regexes.get(value, "") for value in (variable.values if variable is not None else (pattern,))
+        ]
+        return any(not text or text.startswith(("/^", "/.", "/(.", "/[^", "/(?")) for text in known)
 
     def _outputs(self, call: Call, rule: Propagator) -> list[Node]:
         if rule.output == "callback":
@@ -273,7 +308,7 @@ def _below(path: str) -> tuple[str, ...]:
 
 
 def _weak(sink: Sink) -> int:
-    return START if sink.kind == "open-redirect" else 0
+    return START if sink.kind in ("open-redirect", "resource-url") else 0
 
 
 _HOW: Final = {
@@ -302,7 +337,8 @@ def _inputs(call: Call, rule: Propagator) -> Iterator[Node]:
             yield call.arguments[int(name)]
 
 
-def _given(arguments: list[Node], wanted: tuple[int, ...]) -> list[Node]:
+def given(arguments: list[Node], wanted: tuple[int, ...]) -> list[Node]:
+    """Return the arguments of a call that a rule is about."""
     if not wanted:
         return list(arguments)
     return [arguments[index] for index in wanted if -len(arguments) <= index < len(arguments)]
@@ -313,18 +349,25 @@ def is_constant(page: Page, value: Node, clean: set[Node]) -> bool:
     waiting, seen = [value], {value}
     while waiting:
         at = waiting.pop()
-        if not at or at in clean or at in page.constants or at in page.literals or at in page.functions:
+        if not at or at in clean or at in page.constants or at in page.functions:
             continue
         if len(seen) > 64:
             return False
-        following = page.joins.get(at)
+        following = _made_of(page, at)
         if following is None:
-            variable = page.reads.get(at)
-            if variable is None or variable.is_parameter:
-                return False
-            following = variable.values
+            return False
         for node in following:
             if node not in seen:
                 seen.add(node)
                 waiting.append(node)
     return True
+
+
+def _made_of(page: Page, value: Node) -> list[Node] | None:
+    """Return the values of which one is made; None when that is not known."""
+    if value in page.literals:
+        return list(page.literals[value].values())
+    variable = page.reads.get(value)
+    if value in page.joins or variable is None:
+        return page.joins.get(value)
+    return None if variable.is_parameter else variable.values

@@ -18,6 +18,14 @@ WIDTH: Final = 8
 """Functions that a call may mean; more are no knowledge."""
 SHORTEST_NAME: Final = 3
 """Of methods that are found by their name alone: shorter ones come from minifiers."""
+_BUILT_IN: Final = frozenset({
+    "replace", "replaceAll", "slice", "split", "substring", "substr", "trim", "match", "concat", "indexOf", "includes",
+    "toString", "valueOf", "join", "push", "pop", "shift", "unshift", "splice", "sort", "reverse", "keys", "values",
+    "entries", "forEach", "map", "filter", "find", "some", "every", "reduce", "then", "catch", "finally", "test",
+    "exec", "get", "set", "has", "add", "delete", "clear", "apply", "call", "bind", "hasOwnProperty", "search",
+    "charAt",
+})  # fmt: skip
+"""Methods of texts, lists, maps, promises and functions: an object's own one of that name is hardly ever meant."""
 _EACH: Final = frozenset({"forEach", "map", "filter", "find", "findLast", "some", "every", "flatMap", "each"})
 _RESULTS: Final = frozenset({"map", "flatMap", "then", "catch", "finally", "pipe", "useMemo", "useCallback"})
 _GIVEN: Final = frozenset({"then", "subscribe", "tap", "done", "pipe"})
@@ -49,6 +57,8 @@ class Links:
         self.graph = page.graph
         self._instances: dict[Node, Class] = {made.this: made for made in page.classes.values()}
         self._imported: dict[Node, Node] = {}
+        self.unknown: dict[Node, str] = {}
+        """Names that nothing declares, in no script of the page."""
         self._nesting = 0
         self._known: dict[Node, tuple[Function | Class, ...]] = {}
 
@@ -74,6 +84,7 @@ class Links:
         for scope, name, value, at_top in page.unresolved:
             found = scope.find(name)
             if found is None or (not found.values and found.owner is page.program):
+                self.unknown[value] = name
                 continue
             if at_top and found.at_top:
                 continue  # read before its first assignment
@@ -176,7 +187,7 @@ class Links:
             if literal is not None and literal.get(name):
                 return [literal[name]]
         found = page.members.get(name, ())
-        if len(name) >= SHORTEST_NAME and len(found) == 1:
+        if len(name) >= SHORTEST_NAME and len(found) == 1 and name not in _BUILT_IN:
             return list(found)
         return []
 

@@ -159,7 +159,9 @@ _OUR_WORDS: Final = frozenset(
     {"localStorage", "sessionStorage", "document", "cookie", "postMessage", "domain", "replace", "useState", "setState",
      "prototype", "appendChild", "createElement", "createTextNode", "createElementNS", "createDocumentFragment",
      "cloneNode", "defaultProps", "require", "useCallback", "debounce", "throttle", "memoize", "once", "partial",
-     "curry", "memo", "forwardRef", "observer", "useMemo", "useReducer", "useRef", "html", "css", "svg", "0", "1"}
+     "curry", "memo", "forwardRef", "observer", "useMemo", "useReducer", "useRef", "html", "css", "svg", "0", "1",
+     "$sceProvider", "$sanitizeProvider", "$compileProvider", "$cookies", "$cookieStore",
+     "$templateCache", "$cacheFactory", "Cookies"}
 )  # fmt: skip
 """Names that code speaks of instead of rules."""
 

@@ -36,7 +36,7 @@ class Tree:
 
     def __init__(self, code: str, name: str) -> None:
         self.name = name
-        code = well_formed(code)
+        code = well_formed(code).replace("\0", "\1")  # a NUL in a comment or a string ends the parser's input
         self.source = code.encode()
         self._tree = tree_sitter.Parser(language(name)).parse(self.source)
         self._ascii = len(self.source) == len(code)
@@ -45,6 +45,10 @@ class Tree:
     def root(self) -> tree_sitter.Node:
         """A root node of its own each time: a node keeps all nodes alive that were reached through it."""
         return self._tree.root_node
+
+    def at(self, start: int, end: int) -> tree_sitter.Node | None:
+        """Return the smallest node around a place."""
+        return self.root.descendant_for_byte_range(start, end)
 
     def field_id(self, name: str) -> int:
         """Return the number of a field in this grammar; 0 if it has none of that name."""

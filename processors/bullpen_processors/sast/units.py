@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bullpen_processors.api import Json
 from bullpen_processors.ontoweb.javascript import items, member, trim
+from bullpen_processors.sast.strictness import is_taken
 from bullpen_processors.sast.syntax import Tree, parse
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _TYPES: Final = re.compile(
     r":\s*(?:string|number|boolean|any|void|\w+\[\])|\binterface\s+\w|\bas\s+\w|\bprivate\s|\bpublic\s|<\w+>"
 )
 _TRY_TYPESCRIPT: Final = 500_000
+_SCRIPT_TAG: Final = re.compile(r"<script\b[^<>]{0,500}>", re.IGNORECASE)
+_SCRIPT_END: Final = re.compile(r"</script", re.IGNORECASE)
 _MODULE: Final = re.compile(r"^[ \t]*(?:import[\s{*'\"]|export[\s{*])", re.MULTILINE)
 
 
@@ -85,7 +88,7 @@ def units_of(html: str, scripts: Json, fetched: Mapping[int, str], is_live: Call
         tree = parse(code)
         name = f"inline-handler[#{index}]"
         unit = Unit(name, name, tree, "html-inline-handler", index, offset=offset, is_dead=not is_live(offset))
-        parsed += not tree.is_broken and not _returns(tree) and not tree.has_odd_names
+        parsed += is_taken(tree, module=False)
         yield unit
     for index, script in enumerate(items(scripts)):
         src, code = member(script, "src"), member(script, "code")
@@ -98,9 +101,31 @@ def units_of(html: str, scripts: Json, fetched: Mapping[int, str], is_live: Call
         key = src or f"inline-script[#{parsed}]"
         unit = Unit(src or f"inline-script[#{index}]", key, tree, "script", index, src, module)
         unit.is_dead = not is_script(kind)
-        unit.is_library = not unit.is_dead and is_library(code)
-        parsed += not tree.is_broken and not tree.has_odd_names
+        unit.is_library = not unit.is_dead and is_library(code, is_own=src is None)
+        taken = is_taken(tree, module=True)
+        parsed += taken
         yield unit
+        inner = "" if taken or unit.is_dead else scripts_within(code)
+        if inner:
+            yield replace(unit, tree=parse(inner))
+
+
+def scripts_within(code: str) -> str:
+    """Return the scripts of markup that was delivered as a script, each where it stands, and blanks for the rest."""
+    kept, at = list[str](), 0
+    for begin in _SCRIPT_TAG.finditer(code):
+        if begin.start() < at:
+            continue
+        end = _SCRIPT_END.search(code, begin.end())
+        until = len(code) if end is None else end.start()
+        kept += (_blank(code[at : begin.end()]), code[begin.end() : until])
+        at = until
+    return "".join(kept)
+
+
+def _blank(text: str) -> str:
+    """Lines stay lines, and columns count UTF-16 units."""
+    return re.sub("[^\r\n\u2028\u2029]", lambda char: "  " if char[0] > "\uffff" else " ", text)
 
 
 def extra_unit(name: str, code: str, kind: str = "script") -> Unit:
@@ -118,11 +143,15 @@ def _parsed(code: str, src: str | None, kind: str | None) -> Tree:
     return tree
 
 
-def is_library(code: str) -> bool:
-    """Tell whether a script is somebody's library or a bundle: it says so at its top, or it was minified."""
+def is_library(code: str, *, is_own: bool) -> bool:
+    """Tell whether a script is somebody's library or a bundle: it says so at its top, or it was minified.
+
+    What stands in the page itself (*is_own*) is the page's, however long its lines are.
+    """
     if len(code) < _SMALLEST_LIBRARY:
         return False
-    return _BANNER.search(code[:3000]) is not None or len(code) > _MINIFIED * (code.count("\n") + 1)
+    is_minified = not is_own and len(code) > _MINIFIED * (code.count("\n") + 1)
+    return is_minified or _BANNER.search(code[:3000]) is not None
 
 
 def is_script(kind: Json) -> bool:
@@ -136,10 +165,6 @@ def is_script(kind: Json) -> bool:
         or "ecmascript" in lowered
         or "typescript" in lowered
     )
-
-
-def _returns(tree: Tree) -> bool:
-    return any(child.type == "return_statement" for child in tree.root.named_children)
 
 
 def extra_units(markup: Markup, scripts: Json) -> Iterator[Unit]:

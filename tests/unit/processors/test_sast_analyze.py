@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from bullpen_processors.api import UnusableInputError
 from bullpen_processors.sast.analyzer import SastAnalyze
 from fakes.processing import Processed, process
 
@@ -28,6 +27,33 @@ def test_ids_count_utf16_units_and_the_scripts_that_parse() -> None:
         "html-inline-event:HTML Document:off-30-36@u",
         "no-eval:inline-script[#1]:l1c6-l1c13@u",
     ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "with (o) x()", "x = 010", "x = '\\07'", "delete x", "let = 1", "var static", "return", "if (x) { return }",
+        "<!-- x", "let a; let a", "var a; let a", "function f() {} function f() {}", "function f() { await g() }",
+        "class A { #p = await a }", "x = <b/>", "@d class A {}", "let x: string", "enum = 1", "x = (",
+    ],
+)  # fmt: skip
+def test_a_script_that_the_originals_parser_refuses_does_not_count(code: str) -> None:
+    found = ids(scripts=[{"code": code}, {"code": "eval(x)"}])
+    assert f"no-eval:inline-script[#0]:l1c0-l1c7@{URL}" in found
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "with_(o)", "x = 0.10", "x = 0", "x = '\\0'", "delete x.y", "x.let = 1", "function f() { return }",
+        "let a; { let a }", "var a; var a", "function f(a, a) {}", "async () => await g()", "await g()",
+        "for await (const x of y) z()", "class A { static { x() } }", "x < y > z", "a = {static: 1, await: 2}",
+        "`</b>@x`", "export const a = 1; export function b() {}", "x = /[@a<b>]/",
+    ],
+)  # fmt: skip
+def test_a_script_that_the_originals_parser_takes_counts(code: str) -> None:
+    found = ids(scripts=[{"code": code}, {"code": "eval(x)"}])
+    assert f"no-eval:inline-script[#1]:l1c0-l1c7@{URL}" in found
 
 
 def test_a_script_is_named_by_its_place_in_the_payload_whatever_its_id_counts() -> None:
@@ -81,10 +107,14 @@ def test_triples_are_those_of_the_api() -> None:
 
 
 def test_looser_payloads_are_pages_with_nothing_in_them() -> None:
+    loose: Any
     for loose in (
         {},
         {"html": None, "scripts": None, "forms": None},
         {"scripts": [None, 1, {"code": None}], "html": 5},
+        [],
+        None,
+        5,
     ):
         assert process(SastAnalyze(), loose).value() == {
             "result": {
@@ -93,8 +123,6 @@ def test_looser_payloads_are_pages_with_nothing_in_them() -> None:
             },
             "insertStatus": None,
         }  # fmt: skip
-    with pytest.raises(UnusableInputError):
-        process(SastAnalyze(), [])
 
 
 def test_explaining_says_what_was_seen_and_why_it_is_none() -> None:

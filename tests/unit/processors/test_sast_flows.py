@@ -48,10 +48,33 @@ ONE = [("inline-script[#0]", "dom-xss", "high")]
         "e['innerHTML'] = location?.hash",
         "e.innerHTML = c ? 'a' : location.hash",
         "e.innerHTML = decodeURIComponent(location.search).split('=')[1]",
+        "d3.select('#a').html(d => location.hash)",
+        "/* \0 */ e.innerHTML = location.hash",
     ],
 )
 def test_a_value_is_followed(code: str) -> None:
     assert flows(code) == ONE
+
+
+def test_a_function_of_no_script_may_give_back_what_it_was_given() -> None:
+    assert flows("async function f() { e.innerHTML = await get(location.hash) }") == [
+        ("inline-script[#0]", "dom-xss", "low")
+    ]
+    assert flows("e.innerHTML = escapeAll(location.hash)") == []
+
+
+def test_markup_that_was_delivered_as_a_script_is_read_for_its_scripts() -> None:
+    code = "var p = window.name;\n<html>\n<script>eval(p.replace(/</g, '&lt;'));</script></html>"
+    [found] = [one for one in findings(code) if one["ruleId"] == "taint-flow"]
+    assert (found["file"], found["line"], found["col"]) == ("inline-script[#0]", 3, 13)
+
+
+def test_the_address_stays_the_address_whatever_it_is_set_to() -> None:
+    assert flows("location = 1; location.assign(name)") == [("inline-script[#0]", "open-redirect", "high")]
+
+
+def test_an_address_behind_its_hash_that_becomes_an_attribute_is_a_weak_sign() -> None:
+    assert flows("a.setAttribute('href', location.hash)") == [("inline-script[#0]", "resource-url", "low")]
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ def read_name(low: Lowering, name: str, node: tree_sitter.Node) -> Node:
     start = variable.guard or (variable.now if local else variable.every)
     low.graph.edge(start, value)
     page.reads[value] = variable
-    path = page.held.get(start)
+    own = name == "location" and variable.owner is page.program  # whatever it is set to, it stays the address
+    path = name if own else page.held.get(start)
     if path is None and len(variable.values) == 1 and not variable.is_parameter:
         path = page.path.get(variable.values[0])
     if path is not None:
@@ -135,8 +136,9 @@ def assign_name(
 ) -> None:
     """Assign to a name; one that nothing declares is a property of the window: `location = x`."""
     variable = low.scope.find(name)
-    if variable is None or (name in _WINDOW and variable.owner is low.page.program):
-        found = Assignment(syntax, target, low.unit, low.function, NOTHING, name, name, value, plain=whole)
+    if variable is None or name in _WINDOW:
+        path = name if variable is None or variable.owner is low.page.program else ""  # "": a variable of that name
+        found = Assignment(syntax, target, low.unit, low.function, NOTHING, name, path, value, plain=whole)
         low.page.assignments.append(found)
     if variable is None:
         variable = low.page.globals.names[name] = Variable(name, low.page.program, low.graph)
