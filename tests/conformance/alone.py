@@ -9,6 +9,7 @@ from bullpen_processors.api import NoAnswerError, UnusableInputError, UpdateText
 from bullpen_runner.graph_errors import Answer, error_of
 from conformance.cases import Case, Outcome, nvd_items
 from conformance.nvd import troubles
+from conformance.sast import SAST
 from conformance.triples import Triples
 from fakes.nvd import FakeNvd
 from fakes.outside import Answer as NvdAnswer
@@ -20,7 +21,7 @@ def alone(case: Case) -> Outcome:
     """Return what one attempt comes to before a store that works."""
     triples = Triples(case.seed)
     try:
-        played = outside(_nvd(case))
+        played = outside(_nvd(case), explain=case.job_name == SAST)
         processed = Processed(registry.load(case.job_name).process(case.data, played.context), played.report)
         _write(processed, triples)
     except UnusableInputError as error:

@@ -10,14 +10,17 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from bullpen_processors.ontoweb.javascript import items, member
+from bullpen_processors.ontoweb.javascript import items, member, text
 from conformance.triples import stored_by
 from support import ROOT
 
+ORIGIN: Final = ROOT.parent / "shared" / "oracle" / "fixtures" / "origin"
+ORIGIN_HOST: Final = "127.0.0.1:17202"
+"""Where the site was that the original fetched scripts from."""
 NVD: Final = ROOT.parent / "shared" / "oracle" / "fixtures" / "nvd.json"
 RECORDED: Final = ROOT.parent / "shared" / "oracle" / "cases"
 OWN: Final = Path(__file__).parent / "own"
@@ -26,6 +29,7 @@ QUEUES: Final[Mapping[str, tuple[str, ...]]] = {
     "http-requests-writes": ("http-ingest", "http-resolver"),
     "sparql-writes": ("sparql-update",),
     "techstack-analyze": ("techstack-analyze",),
+    "analyzer-writes": ("sast-analyze",),
 }
 """The original's queues that are served, with their job types. A new row brings all recorded jobs of its queue."""
 
@@ -115,7 +119,7 @@ def _case(record: Mapping[str, Any], folder: Path) -> Case:
     return Case(
         queue=given["queue"],
         job_name=given["jobName"],
-        data=_unpacked(given["data"], folder),
+        data=with_codes(_unpacked(given["data"], folder), _origin_scripts()),
         options={name: record["opts"][name] for name in ("attempts", "backoff")},
         theirs=Outcome(
             state=record["state"],
@@ -141,6 +145,25 @@ def _fault(said: Mapping[str, Any]) -> Fault:
         delay_s=said.get("delayMs", 0) / 1000,
         times=said.get("times", 1),
     )
+
+
+@cache
+def _origin_scripts() -> Mapping[str, str]:
+    found = {f"//{ORIGIN_HOST}/{path.relative_to(ORIGIN)}": path.read_text() for path in ORIGIN.rglob("*.js")}
+    return found | {f"http:{address}": code for address, code in found.items()}
+
+
+def with_codes(data: Any, codes: Mapping[str, str]) -> Any:
+    """Hand over the scripts of a page that were on the recording's own site: ours has no network."""
+    scripts = member(data, "scripts")
+    if not isinstance(scripts, list):
+        return data
+    return {**data, "scripts": [_with_code(script, codes) for script in scripts]}
+
+
+def _with_code(script: Any, codes: Mapping[str, str]) -> Any:
+    code = None if member(script, "code") else codes.get(text(member(script, "src")))
+    return script if code is None else {**script, "code": code}
 
 
 def nvd_items() -> list[Any]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from bullpen_processors.ontoweb.javascript import items, member, text, truthy
 from conformance import places as plain
-from conformance import techstack
+from conformance import sast, techstack
 from conformance.cases import Case, Outcome
 from conformance.difference import Difference, Place, What
 from conformance.triples import encoded
@@ -45,6 +45,8 @@ def differences(case: Case, theirs: Outcome, ours: Outcome) -> list[Difference]:
         return [*found, *_value(case, theirs.value, ours.value), *_quads(case, theirs, ours)]
     if case.job_name == techstack.TECHSTACK and theirs.value and ours.value:
         return [*found, *techstack.in_values_of(theirs.value, ours.value), *techstack.in_quads_of(theirs, ours)]
+    if case.job_name == sast.SAST and theirs.value and ours.value:
+        return [*found, *sast.in_values_of(case, theirs.value, ours.value), *sast.in_quads_of(case, theirs, ours)]
     found += (Difference("value", "", *piece) for piece in plain.in_values(theirs.value, ours.value))
     return [*found, *(Difference("quads", "", *piece) for piece in plain.in_quads(theirs.quads, ours.quads))]
 

@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from bullpen_processors.ontoweb.javascript import items, member, text, truthy, well_formed
-from conformance import findings, techstack_reasons
+from conformance import findings, sast_reasons, techstack_reasons
 from conformance.cases import Case, Outcome
 from conformance.difference import Difference
 from conformance.differences import RESOLVER
 from conformance.places import ABSENT
+from conformance.sast import SAST as SAST_JOB
 from conformance.techstack import TECHSTACK as TECHSTACK_JOB
 from conformance.triples import encoded, is_iri
 
@@ -106,6 +107,10 @@ def _target(item: object) -> str:
 
 
 def _id_is_half_a_pair(case: Case, theirs: Outcome, ours: Outcome, difference: Difference) -> bool:
+    if case.job_name == SAST_JOB:
+        url = text(member(case.data, "url"))
+        lost = difference.what == "insertStatus" and (difference.theirs, difference.ours) == (None, 204)
+        return lost and well_formed(url) != url
     if theirs.reason != "URI malformed" or (ours.state, ours.attempts, ours.reason) != ("completed", 1, None):
         return False
     return any(well_formed(key) != key for key in (text(member(item, "id")) for item in case.items))
@@ -165,7 +170,7 @@ def _nothing_left_or_new(case: Case, theirs: Outcome, ours: Outcome, difference:
     """Tell whether the store was asked by one of both only, as one of both found nothing."""
     if difference.what != "insertStatus":
         return False
-    one, other = (len(value["result"]["findings"]) for value in (theirs.value, ours.value))
+    one, other = (len(value["result"].get("findings", ())) for value in (theirs.value, ours.value))
     return bool((one == 0) != (other == 0) and (difference.ours is None) == (other == 0))
 
 
@@ -213,17 +218,21 @@ PREDICATES: Final[Sequence[Predicate]] = (
     Predicate("what the original is blind to", "JUDGEMENT 8", _BAD, _of_place(findings.found_at_last)),
     Predicate("rules that the original lacks", "JUDGEMENT 8", _BAD, _of_place(findings.new_rule)),
 )
-"""At most MOST, besides those of techstack-analyze."""
+"""At most MOST, besides those of techstack-analyze and sast-analyze."""
 
 
-def _of_techstack(row: tuple[str, str, str, techstack_reasons.Judge]) -> Predicate:
+Row = tuple[str, str, str, Callable[[Difference], bool]]
+
+
+def _of(job_name: str, row: Row) -> Predicate:
     name, number, test, judge = row
     return Predicate(
-        name, number, test, lambda case, theirs, ours, difference: case.job_name == TECHSTACK_JOB and judge(difference)
+        name, number, test, lambda case, theirs, ours, difference: case.job_name == job_name and judge(difference)
     )
 
 
 TECHSTACK: Final[Sequence[Predicate]] = tuple(
-    map(_of_techstack, (*techstack_reasons.REASONS, *techstack_reasons.MEANT))
+    _of(TECHSTACK_JOB, row) for row in (*techstack_reasons.REASONS, *techstack_reasons.MEANT)
 )
-ALL: Final[Sequence[Predicate]] = (*PREDICATES, *TECHSTACK)
+SAST: Final[Sequence[Predicate]] = tuple(_of(SAST_JOB, row) for row in (*sast_reasons.REASONS, *sast_reasons.MEANT))
+ALL: Final[Sequence[Predicate]] = (*PREDICATES, *TECHSTACK, *SAST)

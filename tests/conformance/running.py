@@ -23,6 +23,8 @@ PRODUCER: Final = "5.7.0"
 PATIENCE_S: Final = 180.0
 """Without any job coming to its end."""
 
+EXPLAINED: Final = frozenset({"analyzer-writes"})
+"""Queues whose values say why something that the original reports is none."""
 _KEY: Final = {"NVD_API_KEY": "the-key"}
 """Of the fake NVD: fifty requests in thirty seconds."""
 _UNENDED: Final = ("wait", "active", "delayed", "prioritized")
@@ -75,7 +77,7 @@ def _manifest(prefix: str, queue: str, nvd_url: str) -> str:
                     "timeout": "120s",
                     "giveBack": {"delay": "1s"},
                     "resources": {"limits": {"memory": "512Mi"}},
-                    "settings": {"nvdUrl": nvd_url},
+                    "settings": {"nvdUrl": nvd_url, "explain": queue in EXPLAINED},
                     "env": [{"name": "NVD_API_KEY", "valueFrom": {"secretKeyRef": {"name": "nvd", "key": "key"}}}],
                 },
                 "jobTypes": [{"name": job_type} for job_type in QUEUES[queue]],

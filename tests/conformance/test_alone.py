@@ -21,6 +21,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+NOT_LOOKED_FOR = {"redos", "hardcoded-secret", "prototype-pollution"}
+"""Flaws of pages that no rule is about."""
+
+
 def of(job_type: str) -> Iterator[tuple[str, Case]]:
     """Yield the cases of a job type before a store that works."""
     for name, case in recorded(RECORDED):
@@ -30,7 +34,13 @@ def of(job_type: str) -> Iterator[tuple[str, Case]]:
 
 @pytest.mark.parametrize(
     ("job_type", "least"),
-    [("http-ingest", 90), ("http-resolver", 80), ("sparql-update", 15), ("techstack-analyze", 38)],
+    [
+        ("http-ingest", 90),
+        ("http-resolver", 80),
+        ("sparql-update", 15),
+        ("techstack-analyze", 38),
+        ("sast-analyze", 300),
+    ],
 )
 def test_every_recorded_job_comes_to_the_same(job_type: str, least: int) -> None:
     report = Report([judge(name, case, alone(case)) for name, case in of(job_type)])
@@ -70,6 +80,20 @@ def test_every_true_finding_of_a_site_is_found_and_no_false_one() -> None:
     assert judged >= 9
 
 
+def test_every_true_finding_of_a_page_is_found_and_no_false_one() -> None:
+    judged, wrong = 0, []
+    for name, case in of("sast-analyze"):
+        truth, value = _truth(name), alone(case).value
+        if truth is None or value is None:
+            continue
+        judged += 1
+        found = {finding["ruleId"] for finding in value["result"]["findings"]}
+        wrong += [f"{name} misses {entry['r']}" for entry in truth["must"] if entry["r"] not in found | NOT_LOOKED_FOR]
+        wrong += [f"{name} has {entry['r']}" for entry in truth["mustNot"] if entry["r"] in found]
+    assert wrong == []
+    assert judged >= 100
+
+
 def test_a_finding_of_a_site_that_is_lost_is_not_explained() -> None:
     case = dict(of("techstack-analyze"))["techstack-analyze/full-realistic"]
     ours = alone(case)
@@ -81,6 +105,19 @@ def test_a_finding_of_a_site_that_is_lost_is_not_explained() -> None:
         kept = [*result["findings"][:index], *result["findings"][index + 1 :]]
         left = judge("any", case, replace(ours, value={**ours.value, "result": {**result, "findings": kept}})).left
         assert any(difference.what == "gone" for difference in left), finding["id"]
+
+
+def test_a_finding_of_a_page_that_is_lost_is_not_explained() -> None:
+    case = dict(of("sast-analyze"))["sast-analyze/rule-every-one"]
+    ours = alone(case)
+    result = ours.value["result"]
+    both = {finding["findingId"] for finding in case.theirs.value["result"]["findings"]}
+    kept = [finding for finding in result["findings"] if finding["findingId"] in both]
+    assert len(kept) >= 8
+    for lost in kept:
+        rest = [finding for finding in result["findings"] if finding is not lost]
+        left = judge("any", case, replace(ours, value={**ours.value, "result": {**result, "findings": rest}})).left
+        assert any(difference.what == "gone" for difference in left), lost["findingId"]
 
 
 def _truth(name: str) -> dict[str, list[dict[str, str]]] | None:

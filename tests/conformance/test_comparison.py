@@ -63,7 +63,7 @@ def test_the_report_counts_cases_by_job_type_and_by_predicate(ran: Ran) -> None:
     lines = list(ran.report().lines())
     assert "     2  JUDGEMENT 1: a store that fails is waited for" in lines
     assert "     3  http-requests-writes http-ingest" in lines
-    assert lines[-1] == "8 cases: 3 equal, 5 different only as meant, 0 different otherwise; 33 predicates"
+    assert lines[-1] == "8 cases: 3 equal, 5 different only as meant, 0 different otherwise; 48 predicates"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+from bullpen_processors.sast.audit import REASONS as SAST_REASONS
 from bullpen_processors.techstack.reasons import Reason
+from conformance import sast_reasons
 from conformance.predicates import ALL, MOST, PREDICATES
 from conformance.techstack_reasons import REASONS
 from support import ROOT
@@ -28,6 +30,11 @@ def test_there_are_few_predicates_and_no_two_of_one_name() -> None:
 def test_a_finding_of_techstack_analyze_is_absent_for_one_of_six_reasons_that_explain_names() -> None:
     assert [name for name, *_ in REASONS] == [reason.value for reason in Reason]
     assert len(REASONS) <= 6
+
+
+def test_a_finding_of_sast_analyze_is_absent_for_one_of_six_reasons_that_explain_names() -> None:
+    assert tuple(name for name, *_ in sast_reasons.REASONS) == SAST_REASONS
+    assert len(SAST_REASONS) <= 6
 
 
 def test_every_predicate_names_a_test_that_exists() -> None:

@@ -56,6 +56,14 @@ def test_a_value_is_followed(code: str) -> None:
     assert flows(code) == ONE
 
 
+def test_severity_says_who_writes_the_value() -> None:
+    found = findings("e.innerHTML = location.hash; e.innerHTML = localStorage.getItem('a'); e.innerHTML = who")
+    assert [(one["ruleId"], one["severity"]) for one in found if one["col"] != 0] == [
+        ("taint-flow", "high"), ("taint-flow", "medium"), ("no-innerhtml", "low"), ("no-innerhtml", "low"),
+        ("no-innerhtml", "low"),
+    ]  # fmt: skip
+
+
 def test_a_function_of_no_script_may_give_back_what_it_was_given() -> None:
     assert flows("async function f() { e.innerHTML = await get(location.hash) }") == [
         ("inline-script[#0]", "dom-xss", "low")
