@@ -1,7 +1,7 @@
 # Every target runs the doctor first and brings .venv in line with uv.lock; the logic is in scripts/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo test check e2e soak outage kills bench-start bench-graph bench-local bench-techstack bench-sast bench-dispatch conformance
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):  \#\# .*/\1/p' $(MAKEFILE_LIST))
 # Node and Java may be wheels in .venv; what the machine has comes first.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 READY = @sh scripts/python.sh scripts/ready.py $@
