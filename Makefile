@@ -31,6 +31,10 @@ conformance:  ## hold the recorded jobs of the original worker against ours (CAS
 
 e2e:  ## run the scenarios on a kind cluster (<= 12 minutes on a ready host)
 	$(READY)
+	@$(RUN) -m pytest tests/e2e -m "not slow" $(ARGS)
+
+e2e-full:  ## those of e2e and the slow ones: nodes that fall silent, are removed, run short (ARGS="-m slow": only they)
+	$(READY)
 	@$(RUN) -m pytest tests/e2e $(ARGS)
 
 soak:  ## 10,000 jobs while the operator and runners are killed -9 every few seconds

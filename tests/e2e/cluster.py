@@ -65,6 +65,15 @@ def until(what: str, seconds: float, check: Callable[[], _T | None]) -> _T:
         time.sleep(0.1)
 
 
+def until_equal(what: str, seconds: float, ask: Callable[[], _T], wanted: _T) -> None:
+    """Ask until the answer is exactly the wanted one."""
+    deadline = time.monotonic() + seconds
+    while (answer := ask()) != wanted:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}: {wanted!r}; last: {answer!r}")
+        time.sleep(0.1)
+
+
 @dataclass
 class Clock:
     """How long each step took; printed at the end."""
@@ -102,12 +111,23 @@ class Cluster:
         return items
 
     def apply(self, *bodies: dict[str, Any]) -> None:
-        """Apply objects."""
-        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)}))
+        """Apply objects, each in the namespace that it names."""
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)})
+        run("kubectl", "apply", "-f", "-", stdin=listed, env=self._env)
+
+    def remove(self, *bodies: dict[str, Any]) -> None:
+        """Delete objects that may be gone already, and don't wait for it."""
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)})
+        run("kubectl", "delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=listed, env=self._env)
 
     def helm(self, *arguments: str) -> str:
-        """Run helm in the namespace of the jobs."""
-        return run("helm", "-n", JOBS, *arguments, env=self._env)
+        """Run helm; in the namespace of the jobs unless the arguments say otherwise."""
+        place = () if "--namespace" in arguments else ("--namespace", JOBS)
+        return run("helm", *place, *arguments, env=self._env)
+
+    def shell(self, script: str, *, stdin: str | None = None) -> str:
+        """Run a shell script of this machine against the cluster."""
+        return run("sh", "-c", script, stdin=stdin, env=self._env)
 
     def on_node(self, node: str, script: str) -> str:
         """Run a shell script on a node."""

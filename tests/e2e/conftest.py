@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Generator, Iterator
@@ -10,10 +11,14 @@ from pathlib import Path
 import pytest
 import redis
 from _pytest.terminal import TerminalReporter
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
-from e2e.cluster import INFRA, JOBS, Clock, Cluster, CommandError, made, removed
-from e2e.history import PodHistory
+from e2e.beside import Beside
+from e2e.cluster import INFRA, JOBS, WORKER, Clock, Cluster, CommandError, made, removed
+from e2e.history import JOB_ID, PodHistory
 from e2e.queues import Queues
+from e2e.report import RowReport
 from servers.node import NodeClient
 from support import ROOT
 
@@ -22,7 +27,14 @@ KEEP = os.environ.get("E2E_KEEP") == "1"
 """Leave the cluster for the next run: for whoever writes scenarios."""
 
 _clock = Clock()
+_rows = RowReport(ARTEFACTS / "rows.txt")
 _cluster: list[Cluster] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have scenarios that mostly wait run beside each other, and tell of the rows that they go through."""
+    config.pluginmanager.register(Beside(lambda name, seconds: _clock.steps.append((name, seconds))))
+    config.pluginmanager.register(_rows)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     try:
         _cluster.append(made(tmp_path_factory.mktemp("kube") / "config", _clock))
+        filesystem = _cluster[0].on_node(WORKER, "stat -fc %T /sys/fs/cgroup").strip()
+        _rows.cgroup = "2" if filesystem == "cgroup2fs" else "1"
         yield _cluster[0]
     finally:
         if not KEEP:
@@ -46,9 +60,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def queues(cluster: Cluster) -> Iterator[Queues]:
-    connection = redis.Redis.from_url(cluster.redis_url, decode_responses=True)
+    retry = Retry(ConstantBackoff(0.5), 60)  # scenarios have Redis restart
+    connection = redis.Redis.from_url(cluster.redis_url, decode_responses=True, retry=retry)
     if KEEP:
         cluster.kubectl("delete", "jobqueues,jobs", "--all", "--cascade=foreground")
+        cluster.kubectl("delete", "pods", "-l", JOB_ID)
         connection.flushall()  # of our own pod's Redis, which has the last run's jobs
     client, history = NodeClient("5.7.0"), PodHistory(cluster)
     yield Queues(cluster, connection, client, history)
@@ -56,6 +72,24 @@ def queues(cluster: Cluster) -> Iterator[Queues]:
     client.close()
     history.close()
     connection.close()
+
+
+@pytest.fixture
+def nothing_is_forbidden(queues: Queues) -> Iterator[None]:
+    """The suite runs under exactly the shipped Role, and nothing that clusters do is an error of the operator."""
+    yield
+    log = queues.log_of_operator()
+    ours = [line for line in log if line["ns"].startswith(("bullpen", "__main__"))]
+    assert [line for line in ours if line["level"] == "error"] == []
+    # RBAC's words: those of quotas and policies are about pods
+    assert [line for line in log if "forbidden: User" in json.dumps(line)] == []
+
+
+@pytest.fixture
+def worker_back(cluster: Cluster) -> Iterator[None]:
+    """Let the worker take pods again."""
+    yield
+    cluster.kubectl("uncordon", WORKER)
 
 
 @pytest.hookimpl(wrapper=True)

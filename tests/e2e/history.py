@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from e2e.cluster import JOBS, Cluster
+from e2e.cluster import Cluster
 
 JOB_ID: Final = "bullpen.dev/job-id"
 QUEUE: Final = "bullpen.dev/queue"
@@ -19,6 +20,7 @@ class PodLife:
     """The last that was seen of a pod. Times are Kubernetes' (whole seconds, UTC, ISO 8601: they sort as text)."""
 
     name: str
+    namespace: str
     queue: str
     job_id: str
     node: str
@@ -34,16 +36,21 @@ class PodLife:
 
 
 class PodHistory:
-    """Follows `kubectl get pods --watch` of the jobs' namespace."""
+    """Follows `kubectl get pods --watch`, in all namespaces; anew when the API server ends it."""
 
     def __init__(self, cluster: Cluster) -> None:
-        command = ["kubectl", "-n", JOBS, "get", "pods", "-l", JOB_ID, "--watch", "--output-watch-events", "-o", "json"]
-        command += ["--kubeconfig", str(cluster.kubeconfig)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._kubeconfig = str(cluster.kubeconfig)
         self._lives: dict[str, PodLife] = {}
         self._changed = threading.Lock()
+        self._closed = False
+        self._process = self._watching()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
+
+    def _watching(self) -> subprocess.Popen[str]:
+        command = ["kubectl", "get", "pods", "-A", "-l", JOB_ID, "--watch", "--output-watch-events", "-o", "json"]
+        command += ["--kubeconfig", self._kubeconfig]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def of(self, queue: str, job_id: str | None = None) -> list[PodLife]:
         """Pods of a queue, or of one of its jobs, oldest first."""
@@ -55,21 +62,27 @@ class PodHistory:
 
     def close(self) -> None:
         """Stop following."""
-        self._process.terminate()
-        self._process.wait()
+        self._closed = True
+        self._process.kill()
         self._thread.join()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
     def _follow(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            pod = json.loads(line)["object"]
-            life, uid = _life(pod), pod["metadata"]["uid"]
-            with self._changed:
-                # the last words of a pod that is removed may be without those of its container
-                if life.ended or uid not in self._lives or not self._lives[uid].ended:
-                    self._lives[uid] = life
+        while not self._closed:
+            assert self._process.stdout is not None
+            with self._process.stdout as lines:
+                for line in lines:
+                    self._take(json.loads(line)["object"])
+            self._process.wait()
+            if not self._closed:
+                time.sleep(0.5)
+                self._process = self._watching()
+
+    def _take(self, pod: dict[str, Any]) -> None:
+        life, uid = _life(pod), pod["metadata"]["uid"]
+        with self._changed:
+            # the last words of a pod that is removed may be without those of its container
+            if life.ended or uid not in self._lives or not self._lives[uid].ended:
+                self._lives[uid] = life
 
 
 def _life(pod: dict[str, Any]) -> PodLife:
@@ -81,6 +94,7 @@ def _life(pod: dict[str, Any]) -> PodLife:
     marks = [c for c in status.get("conditions", ()) if c["type"] == "DisruptionTarget" and c["status"] == "True"]
     return PodLife(
         name=metadata["name"],
+        namespace=metadata["namespace"],
         queue=metadata["labels"][QUEUE],
         job_id=metadata["labels"][JOB_ID],
         node=pod["spec"].get("nodeName", ""),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
-from e2e.cluster import JOBS, Cluster, until
+from e2e.cluster import JOBS, Cluster, until, until_equal
 from e2e.history import PodHistory, PodLife
 from servers.node import NodeClient, NodeQueue
 
@@ -57,9 +58,55 @@ class Queue:
         """Name the events of one job in order, progress left out."""
         return [e["event"] for e in self.events() if e.get("jobId") == job_id and e["event"] != "progress"]
 
+    def stored(self) -> Json:
+        """Read the JobQueue."""
+        [found] = self.cluster.objects("jobqueue", self.name)
+        return found
+
+    def blocked_by(self) -> str:
+        """Read what `kubectl get jq` shows as Blocked-By."""
+        said: str = self.stored().get("status", {}).get("blockedBy", "")
+        return said
+
+    def until_blocked(self, seconds: float, *words: str) -> Json:
+        """Wait until what blocks it holds all of these words; the conditions at that moment, by type."""
+        deadline, said = time.monotonic() + seconds, ""
+        while time.monotonic() < deadline:
+            status = self.stored().get("status", {})
+            said = status.get("blockedBy", "")
+            if all(word in said for word in words):
+                return {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
+            time.sleep(1)  # as often as the status is written: kubectl costs more than what it asks
+        raise AssertionError(f"{self.name}: not blocked by {words} within {seconds:g} s, but by {said!r}")
+
+    def change(self, **spec: Any) -> None:
+        """Change fields of the JobQueue's spec."""
+        patch = json.dumps({"spec": spec})
+        self.cluster.kubectl("patch", "jobqueue", self.name, "--type=merge", "-p", patch)
+
+    def pods(self, job_id: str | None = None) -> list[Json]:
+        """Get the pods that are there, oldest first."""
+        selector = f"bullpen.dev/queue={self.name}" + (f",bullpen.dev/job-id={job_id}" if job_id else "")
+        found = self.cluster.objects("pods", "-l", selector)
+        return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    def until_pod(self, job_id: str, seconds: float = 60) -> str:
+        """Wait until a job has a pod that is not being deleted; its name."""
+
+        def name() -> str | None:
+            live = [pod["metadata"] for pod in self.pods(job_id) if "deletionTimestamp" not in pod["metadata"]]
+            return live[-1]["name"] if live else None
+
+        return until(f"job {job_id} of {self.name} has a pod", seconds, name)
+
+    def spent(self, job_id: str) -> tuple[str, str]:
+        """Read how many attempts were counted, and how often it was claimed."""
+        job = self.job(job_id)
+        return job.get("atm", "0"), job["ats"]
+
     def until_counts(self, seconds: float, **counts: int) -> None:
         """Wait until the jobs are distributed exactly so."""
-        until(f"{self.name}: {counts}, not {self.counts()}", seconds, lambda: self.counts() == counts)
+        until_equal(f"the jobs of {self.name}", seconds, self.counts, counts)
 
     def until_running(self, job_id: str, seconds: float = 60, pods: int = 1) -> PodLife:
         """Wait until the newest of that many pods of a job runs, bound to its job."""

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
 from e2e.cluster import CONTROL_PLANE, WORKER, Cluster, CommandError, until
+from e2e.job_types import GIVEN_BACK_ONCE, script
 from e2e.queues import Queue, Queues
 from support import ROOT
 
 EXAMPLE = yaml.safe_load((ROOT / "examples" / "plain" / "words.yaml").read_text())
-GIVEN_BACK_ONCE = ["added", "waiting", "active", "delayed", "waiting", "active", "completed"]
 OURS = {"PAYLOAD", "PROGRESS", "RESULT", "QUEUE", "JOB_ID", "JOB_NAME", "ATTEMPT"}
-
-
-def script(text: str, **more: Any) -> list[dict[str, Any]]:
-    """A job type that runs a shell script."""
-    main = {"name": "main", "command": ["/bin/sh", "-c", text]}
-    preferred = {"matchExpressions": [{"key": "bullpen.dev/role", "operator": "In", "values": ["worker"]}]}
-    affinity = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": preferred}]}
-    pod = {
-        "terminationGracePeriodSeconds": 5,
-        "securityContext": {"runAsUser": 65534},
-        "affinity": {"nodeAffinity": affinity},
-        "containers": [main],
-    }
-    base = {"name": "sh", "runner": "plain", "image": "debian:bookworm-slim", "giveBack": {"delay": "1s"}}
-    resources = {"limits": {"memory": "64Mi"}, "requests": {"cpu": "10m", "memory": "16Mi"}}
-    return [base | {"resources": resources, "podTemplate": {"spec": pod}} | more]
 
 
 def completed(queue: Queue, job_id: str) -> Any:
@@ -45,12 +28,6 @@ def failed(queue: Queue, job_id: str) -> str:
     queue.until_counts(90, failed=1)
     reason: str = queue.node.job(job_id, "toJSON")["failedReason"]
     return reason
-
-
-@pytest.fixture
-def worker_back(cluster: Cluster) -> Iterator[None]:
-    yield
-    cluster.kubectl("uncordon", WORKER)
 
 
 def test_the_shipped_example_reports_its_progress_and_returns_its_value(cluster: Cluster, queues: Queues) -> None:
@@ -70,6 +47,7 @@ def test_the_shipped_example_reports_its_progress_and_returns_its_value(cluster:
     assert not queue.job(job_id).get("bullpen.value")
 
 
+@pytest.mark.row(1)
 def test_an_exit_code_listed_as_permanent_fails_at_once_with_the_job_s_own_words(queues: Queues) -> None:
     queue = queues.serve("permanent", EXAMPLE["spec"]["jobTypes"])
     job_id = queue.add("count", {}, attempts=5)
@@ -79,6 +57,7 @@ def test_an_exit_code_listed_as_permanent_fails_at_once_with_the_job_s_own_words
     assert queue.job(job_id)["failedReason"] == sentence
 
 
+@pytest.mark.row(1)
 def test_another_exit_code_is_counted_and_retried_with_the_last_line_of_the_log(queues: Queues) -> None:
     queue = queues.serve("exits", script("{ echo trying; echo 'no such host'; } >&2; exit 7"))
     job_id = queue.add("sh", {}, attempts=2, backoff={"type": "fixed", "delay": 500})
@@ -89,6 +68,7 @@ def test_another_exit_code_is_counted_and_retried_with_the_last_line_of_the_log(
     assert [life.exit_code for life in queue.until_ended(job_id)] == [7, 7]
 
 
+@pytest.mark.row(2)
 def test_out_of_memory_is_counted_and_says_so(queues: Queues) -> None:
     # it outlives the kill for a moment, so that containerd has heard of it when the container ends
     queue = queues.serve("plain-oom", script("tail /dev/zero; sleep 2; exit 137"))
@@ -99,6 +79,7 @@ def test_out_of_memory_is_counted_and_says_so(queues: Queues) -> None:
     assert (life.exit_code, life.reason) == (137, "OOMKilled")
 
 
+@pytest.mark.row(9)
 def test_a_drained_plain_job_is_given_back_though_it_exits_with_0(
     cluster: Cluster, queues: Queues, worker_back: None
 ) -> None:
@@ -131,6 +112,7 @@ def test_the_job_s_container_has_seven_variables_of_ours_and_no_credential(queue
     assert set(completed(queue, job_id).split()) == {f"BULLPEN_{name}" for name in OURS}
 
 
+@pytest.mark.row(31)
 def test_a_job_over_its_timeout_is_ended_by_the_kubelet_and_counted(queues: Queues) -> None:
     queue = queues.serve("plain-late", script("exec sleep 300", timeout="3s"))
     job_id = queue.add("sh", {})
@@ -138,6 +120,7 @@ def test_a_job_over_its_timeout_is_ended_by_the_kubelet_and_counted(queues: Queu
     assert queue.story(job_id) == ["added", "waiting", "active", "failed", "retries-exhausted"]
 
 
+@pytest.mark.row(39)
 def test_what_ended_while_no_operator_ran_is_completed_with_what_was_kept(cluster: Cluster, queues: Queues) -> None:
     text = 'while [ ! -e /bullpen/go ]; do sleep 0.1; done; head -c 9000 /dev/zero | tr "\\0" x >"$BULLPEN_RESULT"'
     queue = queues.serve("plain-away", script(text))
@@ -174,6 +157,7 @@ def test_a_sidecar_that_was_killed_is_started_again_and_the_job_completes(cluste
     assert queue.story(job_id) == ["added", "waiting", "active", "completed"]
 
 
+@pytest.mark.row(22)
 def test_an_image_that_can_t_be_costs_no_attempt_and_blocks_the_jobqueue_by_name(
     cluster: Cluster, queues: Queues
 ) -> None:
@@ -188,6 +172,7 @@ def test_an_image_that_can_t_be_costs_no_attempt_and_blocks_the_jobqueue_by_name
     until("its pod is gone", 60, lambda: cluster.kubectl(*pods) == "")
 
 
+@pytest.mark.row(28)
 def test_a_container_that_holds_the_pod_does_not_hold_the_job_for_ever(cluster: Cluster, queues: Queues) -> None:
     [job_type] = script('echo 7 >"$BULLPEN_RESULT"')
     proxy = {"name": "proxy", "image": "debian:bookworm-slim", "command": ["sleep", "3600"]}

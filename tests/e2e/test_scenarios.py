@@ -6,33 +6,19 @@ import json
 import random
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
-from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from e2e.cluster import CONTROL_PLANE, WORKER, Cluster, CommandError, run, until
-from e2e.history import PodLife
+from e2e.job_types import DEMO, GIVEN_BACK_ONCE, SMALL, assert_never_two_at_once, seconds_between, sleeper
+from e2e.processes import kill_operator, signal_main
 from e2e.queues import Queues
 from support import ROOT
 
-DEMO = "bullpen-demo:e2e"
-SMALL = {"limits": {"memory": "128Mi"}, "requests": {"cpu": "10m", "memory": "32Mi"}}
-QUICK = {"max": 20, "delay": "1s"}
-GIVEN_BACK_ONCE = ["added", "waiting", "active", "delayed", "waiting", "active", "completed"]
 SAMPLE = ROOT / "examples" / "traffic" / "vulpy.json"
 
-
-def sleeper(grace_s: int = 5, *, linger_s: int = 0) -> list[dict[str, Any]]:
-    """A job type that sleeps, on the worker if that takes pods; with `linger_s` its pods are slow to be told to end."""
-    preferred = {"matchExpressions": [{"key": "bullpen.dev/role", "operator": "In", "values": ["worker"]}]}
-    affinity = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": preferred}]}
-    pod: dict[str, Any] = {"terminationGracePeriodSeconds": grace_s, "affinity": {"nodeAffinity": affinity}}
-    if linger_s:
-        pod["containers"] = [{"name": "runner", "lifecycle": {"preStop": {"sleep": {"seconds": linger_s}}}}]
-    return [{"name": "demo-sleep", "image": DEMO, "resources": SMALL, "giveBack": QUICK, "podTemplate": {"spec": pod}}]
+pytestmark = pytest.mark.usefixtures("nothing_is_forbidden")
 
 
 def select(cluster: Cluster, query: str) -> list[dict[str, str]]:
@@ -43,35 +29,8 @@ def select(cluster: Cluster, query: str) -> list[dict[str, str]]:
     return [{name: cell["value"] for name, cell in row.items()} for row in rows]
 
 
-def assert_never_two_at_once(lives: list[PodLife]) -> None:
-    """The kubelet's own times: the next pod of a job was made when the one before had ended."""
-    for before, after in pairwise(lives):
-        assert before.ended, f"{after.name} was made while nobody had said that {before.name} ended"
-        assert before.ended <= after.created, f"{after.name} was made at {after.created}, before {before}"
-
-
-def seconds_between(earlier: str, later: str) -> float:
-    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
-
-
 def drain(cluster: Cluster, *arguments: str) -> None:
     cluster.kubectl("drain", WORKER, "--ignore-daemonsets", "--delete-emptydir-data", "--force", *arguments)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_forbidden(queues: Queues) -> Iterator[None]:
-    """The suite runs under exactly the shipped Role."""
-    yield
-    log = queues.log_of_operator()
-    ours = [line for line in log if line["ns"].startswith(("bullpen", "__main__"))]
-    assert [line for line in ours if line["level"] == "error"] == []
-    assert [line for line in log if "orbidden" in json.dumps(line)] == []
-
-
-@pytest.fixture
-def worker_back(cluster: Cluster) -> Iterator[None]:
-    yield
-    cluster.kubectl("uncordon", WORKER)
 
 
 def test_http_traffic_goes_from_add_to_a_sparql_answer(cluster: Cluster, queues: Queues) -> None:
@@ -107,6 +66,7 @@ def test_http_traffic_goes_from_add_to_a_sparql_answer(cluster: Cluster, queues:
     assert metrics['bullpen_jobs{jobqueue="jobs/http",state="completed"}'] == 1
 
 
+@pytest.mark.row(2, 4)
 def test_out_of_memory_is_counted_retried_and_failed_with_its_reason(queues: Queues) -> None:
     job_type = {"name": "demo-oom", "image": DEMO, "resources": {"limits": {"memory": "64Mi"}}}
     queue = queues.serve("oom", [job_type])
@@ -126,6 +86,7 @@ def test_out_of_memory_is_counted_retried_and_failed_with_its_reason(queues: Que
     assert_never_two_at_once(lives)
 
 
+@pytest.mark.row(9)
 def test_a_drained_job_is_given_back_and_runs_elsewhere(cluster: Cluster, queues: Queues, worker_back: None) -> None:
     queue = queues.serve("drained", sleeper())
     job_id = queue.add("demo-sleep", {"seconds": 6}, attempts=1)
@@ -141,6 +102,7 @@ def test_a_drained_job_is_given_back_and_runs_elsewhere(cluster: Cluster, queues
     assert_never_two_at_once(lives)
 
 
+@pytest.mark.row(9)
 def test_a_drained_pod_that_lingers_is_waited_for(cluster: Cluster, queues: Queues, worker_back: None) -> None:
     queue = queues.serve("lingering", sleeper(grace_s=20, linger_s=12))
     job_id = queue.add("demo-sleep", {"seconds": 25}, attempts=1)
@@ -155,6 +117,7 @@ def test_a_drained_pod_that_lingers_is_waited_for(cluster: Cluster, queues: Queu
     assert queue.story(job_id) == GIVEN_BACK_ONCE
 
 
+@pytest.mark.row(18)
 def test_a_deleted_kube_job_is_given_back_and_runs_again(cluster: Cluster, queues: Queues) -> None:
     queue = queues.serve("deleted", sleeper())
     job_id = queue.add("demo-sleep", {"seconds": 5}, attempts=1)
@@ -180,6 +143,7 @@ def test_a_deleted_jobqueue_lets_its_running_job_end(cluster: Cluster, queues: Q
     assert len(queue.until_ended(job_id)) == 1
 
 
+@pytest.mark.row(39)
 def test_what_a_vanished_jobqueue_left_is_settled_by_the_next_operator(cluster: Cluster, queues: Queues) -> None:
     queue = queues.serve("vanished", sleeper())
     job_id = queue.add("demo-sleep", {"seconds": 60}, attempts=1)
@@ -196,6 +160,7 @@ def test_what_a_vanished_jobqueue_left_is_settled_by_the_next_operator(cluster: 
     assert queue.job(job_id).get("atm", "0") == "0"
 
 
+@pytest.mark.row(39)
 def test_an_operator_killed_at_random_loses_and_doubles_nothing(cluster: Cluster, queues: Queues) -> None:
     jobs, chance = 100, random.Random(20261123)
     queue = queues.serve("killed", sleeper(), concurrency=12)
@@ -218,24 +183,6 @@ def test_an_operator_killed_at_random_loses_and_doubles_nothing(cluster: Cluster
 def recorded(cluster: Cluster, queue: str) -> int:
     marks = [one["metadata"]["annotations"] for one in cluster.objects("jobs", "-l", f"bullpen.dev/queue={queue}")]
     return sum("bullpen.dev/recorded" in one for one in marks)
-
-
-def kill_operator(cluster: Cluster) -> None:
-    """SIGKILL to the process itself; then the dead pod goes, or its next start would wait for a back-off."""
-    pods = cluster.objects("pods", "-l", "app.kubernetes.io/component=operator")
-    [pod] = [one for one in pods if "deletionTimestamp" not in one["metadata"]]
-    signal_main(cluster, CONTROL_PLANE, "KILL", "bullpen_operator")
-    cluster.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
-
-
-def signal_main(cluster: Cluster, node: str, signal: str, module: str) -> None:
-    """Send a signal to the first process of every container of a node that runs this module."""
-    cluster.on_node(
-        node,
-        "for p in /proc/[0-9]*; do "
-        f"tr '\\0' ' ' 2>/dev/null <$p/cmdline | grep -q '^/opt/bullpen/bin/python -m {module}' "
-        f"&& grep -q '^NSpid:.*[[:space:]]1$' $p/status && kill -{signal} ${{p#/proc/}}; done; true",
-    )
 
 
 @pytest.mark.parametrize(
