@@ -35,12 +35,12 @@ class Audit:
         # KubeJobs first: what is claimed after the list is then seen as not launched, never as lost.
         listed = await lane.served.launcher.list()
         seen = {one.attempt.token: one for one in listed if lane.has(one.attempt)}
-        alive: set[str] = set()
+        listed_tokens, alive = set(seen), set[str]()
         spared = await self._active(seen, alive)
         await self._others(seen, alive)
         newer = {token for token, slot in lane.slots.held.items() if slot.since >= began or slot.starting}
         lane.slots.keep_only(alive | newer)
-        self._repair.sightings.forget(alive | newer | set(seen))
+        self._repair.sightings.forget(alive | newer | listed_tokens)
         await lane.queue.stalled(MAX_STALLED, self._stalled_interval_ms, spare=spared)
 
     async def _active(self, seen: dict[str, KubeJobSeen], alive: set[str]) -> list[str]:

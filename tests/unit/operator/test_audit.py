@@ -6,6 +6,7 @@ import pytest
 
 from bullpen_operator.events import EventKind
 from bullpen_operator.ports import LauncherUnavailableError
+from bullpen_operator.seen import Condition
 from bullpen_operator.slots import Stage
 from bullpen_protocol.assignment import RunnerOutcome, TerminationMessage
 from fakes.cluster import FakeKubeJob
@@ -198,6 +199,20 @@ async def test_an_unreachable_pod_is_waited_for_until_its_lock_was_absent_for_w(
     assert desk.drifts() == ["unreachable"] * 3 + ["lost"]
     await desk.audit(1)
     assert len(desk.lane.slots) == 0, "it is void and out of reach: it takes nobody's place"
+
+
+async def test_a_pod_that_was_collected_with_its_end_is_waited_for_until_its_lock_was_absent_for_w() -> None:
+    desk = Desk()
+    job, kube_job, pod = await desk.bound()
+    pod.vanished = True
+    kube_job.conditions = (Condition("Failed", "PodFailurePolicy"),)
+    await desk.audit(50)  # first seen absent
+    for _ in range(3):
+        await desk.audit(13)
+    assert await desk.state(job.id) == "active"
+    await desk.audit(1)
+    assert await desk.state(job.id) == "delayed"
+    assert desk.drifts() == ["unreachable"] * 4 + ["lost"]
 
 
 async def test_a_lock_that_comes_back_starts_the_wait_anew() -> None:
