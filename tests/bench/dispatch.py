@@ -38,7 +38,7 @@ from bench.dispatch_jobs import (
     stamped,
 )
 from bench.kube_watch import KubeWatch, most_without_a_pod
-from bench.table import Row, shown, timed
+from bench.table import HEADER, Row, load, timed, told
 from e2e.cluster import Clock, Cluster, made, removed, until
 from e2e.history import PodHistory
 from e2e.queues import Queue, Queues
@@ -210,8 +210,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=100, help="jobs at 1 job/s")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
     options = parser.parse_args()
-    rows: list[Row] = []
-    with shown(rows), bench() as one:
+    missed = False
+    print(HEADER, flush=True)
+    with bench() as one:
         parts: dict[str, Callable[[], list[Row]]] = {
             "steady": lambda: steady(one, options.jobs),
             "kills": lambda: kills(one),
@@ -220,11 +221,11 @@ def main() -> int:
             "crowd": lambda: crowd(one),
         }
         for name in options.only.split(","):
-            rows += parts[name]()
+            for row in parts[name]():
+                missed = missed or not row.met
+                print(told(row, load()), flush=True)
             one.clear()
-            load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-            print(f"{name}: done, load {load} on {os.cpu_count()} cores", flush=True)
-    return int(not all(row.met for row in rows))
+    return int(missed)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import statistics
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +28,14 @@ def timed(measure: str, times: Sequence[float], p50_ms: float | None, p99_ms: fl
     return Row(measure, ", ".join(targets) or "-", measured, met)
 
 
-def table(rows: Sequence[Row]) -> None:
-    """Print what was measured beside what it should be."""
-    for row in (Row("measure", "target", "measured", met=True), *rows):
-        print(f"{row.measure:56} | {row.target:26} | {row.measured}{'' if row.met else '   MISSED'}")
+def told(row: Row, load: str) -> str:
+    """Render a line."""
+    return f"{row.measure:56} | {row.target:26} | {row.measured}{'' if row.met else '   MISSED'} | {load}"
 
 
-@contextmanager
-def shown(rows: Sequence[Row]) -> Iterator[None]:
-    """Print the table at the end, also when a part broke off."""
-    try:
-        yield
-    finally:
-        table(rows)
+def load() -> str:
+    """Say how busy this host has been over a minute: others may share it."""
+    return f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
+
+
+HEADER: Final = told(Row("measure", "target", "measured", met=True), "load")
