@@ -282,8 +282,6 @@ def parse_errors(units: Sequence[Unit]) -> Iterator[Spot]:
     for number, unit in enumerate(units):
         if unit.is_dead or not unit.tree.is_broken:
             continue
-        node = unit.tree.first_error()
-        if node is not None:
-            yield Spot(
-                "parse-error", number, node.start_byte, node.start_byte, "Error", node.start_byte, confidence="high"
-            )
+        at = unit.tree.error_at
+        if at is not None:
+            yield Spot("parse-error", number, at, at, "Error", at, confidence="high")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, cached_property
+from itertools import count
 from typing import Final
 
 import tree_sitter
@@ -13,6 +15,10 @@ import tree_sitter
 from bullpen_processors.ontoweb.javascript import well_formed
 
 _WIDE: Final = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_PIECE: Final = 1 << 20
+_PARSE_S: Final = 1.0
+"""CPU that a script may take to parse, and more for each byte; bundles take a third of a second for a megabyte."""
+_PARSE_S_PER_BYTE: Final = 2e-6
 _NODES: Final = 20_000
 """Nodes that are looked at for odd names."""
 _TYPESCRIPT: Final = re.compile(r"\.(?:m|c)?tsx?(?:[?#]|$)", re.IGNORECASE)
@@ -38,7 +44,7 @@ class Tree:
         self.name = name
         code = well_formed(code).replace("\0", "\1")  # a NUL in a comment or a string ends the parser's input
         self.source = code.encode()
-        self._tree = tree_sitter.Parser(language(name)).parse(self.source)
+        self._tree, self._cut = _parsed(name, self.source)
         self._ascii = len(self.source) == len(code)
 
     @property
@@ -96,8 +102,8 @@ class Tree:
 
     @property
     def is_broken(self) -> bool:
-        """Whether the script has an error anywhere."""
-        return self.root.has_error
+        """Whether the script has an error anywhere, or was not read to its end."""
+        return self.root.has_error or self._cut is not None
 
     @property
     def has_odd_names(self) -> bool:
@@ -117,9 +123,11 @@ class Tree:
     def _identifier(self) -> int:
         return language(self.name).id_for_node_kind("identifier", True) or -1
 
-    def first_error(self) -> tree_sitter.Node | None:
-        """Find the first node that does not parse."""
-        return next(self._errors(), None)
+    @property
+    def error_at(self) -> int | None:
+        """The byte where the script stops making sense; None if it does to its end."""
+        first = next(self._errors(), None)
+        return self._cut if first is None else first.start_byte
 
     def _errors(self) -> Iterator[tree_sitter.Node]:
         waiting = [self.root]
@@ -129,6 +137,33 @@ class Tree:
                 yield node
             elif node.has_error:
                 waiting += reversed(node.children)
+
+
+def _parsed(name: str, source: bytes) -> tuple[tree_sitter.Tree, int | None]:
+    """Parse, and return where it was cut if it took too long: half as much is read, until that goes.
+
+    Recovery from errors may take time that grows with the square of their number.
+    """
+    end, parser = len(source), tree_sitter.Parser(language(name))
+    while True:
+        try:
+            tree = parser.parse(_reader(source, end), encoding="utf8", progress_callback=_patience(end))
+        except ValueError:  # it was stopped
+            end //= 2
+            parser.reset()
+        else:
+            return tree, None if end == len(source) else end
+
+
+def _reader(source: bytes, end: int) -> Callable[[int, object], bytes]:
+    return lambda offset, _point: source[offset : min(offset + _PIECE, end)]
+
+
+def _patience(size: int) -> Callable[[int, bool], bool]:
+    """Make what tells a parser to stop; it asks every hundred steps."""
+    until = time.process_time() + _PARSE_S + _PARSE_S_PER_BYTE * size
+    asked = count()
+    return lambda _offset, _has_error: next(asked) % 16 == 0 and time.process_time() > until
 
 
 def parse(code: str, src: str | None = None, kind: str | None = None) -> Tree:

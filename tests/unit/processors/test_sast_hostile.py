@@ -1,0 +1,51 @@
+"""A page that is made to stall a parser takes no longer than it may, and hides nothing of what stands around it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from bullpen_processors.sast.analyzer import SastAnalyze
+from bullpen_processors.sast.syntax import Tree
+from fakes.processing import process
+
+AROUND = ("e.innerHTML = location.hash", "document.write(name)")
+
+
+def findings(script: str, html: str = "") -> tuple[list[dict[str, Any]], float]:
+    scripts = [{"code": code} for code in (AROUND[0], script, AROUND[1])]
+    began = time.process_time()
+    found = process(SastAnalyze(), {"url": "https://x.test/", "html": html, "scripts": scripts}).value()
+    return found["result"]["findings"], time.process_time() - began
+
+
+@pytest.mark.parametrize(
+    ("script", "html"),
+    [
+        pytest.param("needs: [html]" * 5_000, "", id="errors-whose-recovery-is-quadratic"),
+        pytest.param("1" + "+1" * 50_000, "", id="a-sum-of-50000"),
+        pytest.param("(" * 20_000 + ")" * 20_000, "", id="nested-parentheses"),
+        pytest.param("[" * 20_000, "", id="never-closed"),
+        pytest.param("`${" * 5_000, "", id="templates-in-templates"),
+        pytest.param("", "<form " * 20_000, id="forms"),
+        pytest.param("", "<div>" * 20_000, id="nested-tags"),
+        pytest.param("", '<a onclick="' * 20_000, id="handlers-never-closed"),
+    ],
+)
+def test_what_stands_around_it_is_found_in_time(script: str, html: str) -> None:
+    found, took_s = findings(script, html)
+    files = [finding["file"] for finding in found if finding["ruleId"] == "taint-flow"]
+    assert files == ["inline-script[#0]", "inline-script[#2]"]
+    assert took_s < 6.0
+
+
+def test_a_script_that_takes_too_long_to_parse_is_cut_and_that_is_said() -> None:
+    script = "eval(location.hash);\n" + "needs: [html]" * 5_000
+    found, _ = findings(script)
+    rules = [finding["ruleId"] for finding in found if finding["file"] == "inline-script[#1]"]
+    assert {"taint-flow", "parse-error"} <= set(rules)
+    tree = Tree(script, "javascript")
+    assert tree.is_broken
+    assert tree.error_at is not None
