@@ -65,10 +65,14 @@ bench-techstack:  ## 20 parallel techstack-analyze jobs before a fake NVD that c
 	$(READY)
 	@PYTHONPATH=tests $(RUN) tests/bench/techstack.py $(ARGS)
 
-bench-sast:  ## score sast-analyze on labelled cases beside its targets; needs ../shared/bench/sast
+bench-sast:  ## what sast-analyze finds, makes up and costs, beside its targets; ARGS="--only cost"
 	$(READY)
 	@PYTHONPATH=tests $(RUN) tests/bench/sast.py $(ARGS)
 
 bench-dispatch:  ## on kind: add to KubeJob, kill to settled, bursts, requests and memory (<= 30 minutes; ARGS="--only steady")
 	$(READY)
 	@PYTHONPATH=tests $(RUN) tests/bench/dispatch.py $(ARGS)
+
+fuzz-sast:  ## pages, scripts and rules that nobody would write, for a minute; ARGS="--minutes 30"
+	$(READY)
+	@PYTHONPATH=tests $(RUN) tests/fuzz/sast.py $(ARGS)

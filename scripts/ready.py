@@ -38,6 +38,7 @@ def groups_for(target: str) -> set[str]:
         "kills",
         "bench-graph",
         "bench-local",
+        "bench-sast",
         "bench-techstack",
         "bench-dispatch",
         "conformance",

@@ -160,19 +160,20 @@ class NodeQueue:
         return results
 
 
-def installed() -> Path:
+def installed(folder: Path = FOLDER) -> Path:
     """Bring node_modules in line with the lock file, once on a machine; returns the folder of both."""
-    lock = FOLDER / "package-lock.json"
-    stamp = FOLDER / "node_modules" / ".in-line-with"
-    with (FOLDER / ".lock").open("w") as guard:  # the processes of xdist start together
+    lock = folder / "package-lock.json"
+    stamp = folder / "node_modules" / ".in-line-with"
+    with (folder / ".lock").open("w") as guard:  # the processes of xdist start together
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
             command = [require("npm"), "ci", "--ignore-scripts", "--no-progress"]
-            done = subprocess.run(command, cwd=FOLDER, check=False, capture_output=True, timeout=300)
+            done = subprocess.run(command, cwd=folder, check=False, capture_output=True, timeout=600)
             why = f"npm ci needs an npm registry once: {done.stderr.decode(errors='replace')[-200:]}"
-            require_found("npm packages of tests/node", FOLDER if done.returncode == 0 else None, why)
+            name = f"npm packages of {folder.relative_to(ROOT)}"
+            require_found(name, folder if done.returncode == 0 else None, why)
             stamp.write_bytes(lock.read_bytes())
-    return FOLDER
+    return folder
 
 
 def _at(url: str, queue: str, prefix: str, connection: dict[str, Any]) -> dict[str, Any]:
