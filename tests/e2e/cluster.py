@@ -43,6 +43,7 @@ def run(*command: str, stdin: str | None = None, timeout_s: float = 120, env: di
             timeout=timeout_s,
             check=False,
             env=os.environ | (env or {}),
+            cwd=ROOT,
         )
     except subprocess.TimeoutExpired as error:
         raise CommandError(f"{' '.join(command)[:200]}: nothing within {timeout_s:g} s") from error
@@ -166,6 +167,7 @@ def removed() -> None:
 def _create(cluster: Cluster, clock: Clock) -> None:
     if NAME in run("kind", "get", "clusters").split():
         cluster.kubeconfig.write_text(run("kind", "get", "kubeconfig", "--name", NAME))
+        cluster.on_node(CONTROL_PLANE, ": >/var/log/bullpen-audit/audit.log")
     else:
         image = os.environ.get("KIND_NODE_IMAGE")
         command = ["kind", "create", "cluster", "--name", NAME, "--config", str(HERE / "kind.yaml"), "--wait", "180s"]
