@@ -11,13 +11,13 @@ from bullpen_operator.events import EventKind
 from bullpen_operator.ports import ConfigurationFaultError, LaunchError, LauncherUnavailableError
 from bullpen_operator.seen import Attempt
 from bullpen_operator.served import Lane
-from bullpen_operator.settle import CLOSING, UNKNOWN_JOB, Settle
+from bullpen_operator.settle import CLOSING, NO_LONGER_SERVED, UNKNOWN_JOB, Settle
 from bullpen_operator.slots import Stage
 from bullpen_protocol.bullmq import RESERVED_IDS, Claimed, Empty, Job
 
 NAMES_REMEMBERED: Final = 20
 """Unknown job names that a status keeps."""
-_CLOSING: Final = Outcome(Verdict.GIVE_BACK, CLOSING, "its JobQueue is no longer served here", Fault.CONFIGURATION)
+_CLOSING: Final = Outcome(Verdict.GIVE_BACK, CLOSING, NO_LONGER_SERVED, Fault.CONFIGURATION)
 
 
 class Dispatch:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import uuid
 from collections import Counter
@@ -73,23 +72,36 @@ class Engine:
         May be called before and while `run` runs.
         """
         serving = self._servings.get(served.name)
-        if serving is not None and _same_queue(serving.lane.served, served):
+        if serving is not None and not _same_queue(serving.lane.served, served):
+            self._leave(serving)
+            serving = None
+        serving = serving or self._returned(served)
+        if serving is not None:
             serving.lane.describe(served)
             serving.wake.set()  # attempts that have not started are made anew
             serving.outbox.wake.set()
-        else:
-            if serving is not None:
-                self._leave(serving)
-            serving = self._servings[served.name] = self._serving(served)
+        serving = self._servings[served.name] = serving or self._serving(served)
         if self._running:
             self._begin(serving)
         self._poke(serving)
 
-    def remove(self, name: str) -> None:
-        """Claim no more for this JobQueue; it is forgotten once its attempts have ended and are settled."""
+    def remove(self, name: str, *, drain: bool = False) -> None:
+        """Claim no more for this JobQueue; it is forgotten once its attempts have ended and are settled.
+
+        Args:
+            drain: its attempts are told to end and given back, which spends no attempt; each has its own grace time,
+                but no more than EngineSettings.drain_timeout_s. Without it they run on.
+        """
         serving = self._servings.pop(name, None)
+        if serving is not None and drain:
+            serving.end(self._clock.monotonic() + self._settings.drain_timeout_s)
         if serving is not None:
             self._leave(serving)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is served, and nothing is left of what was."""
+        return not self._all() and self._crew.idle
 
     async def run(self) -> None:
         """Serve until `stop`. Outages of Redis and of launchers delay it and never end it."""
@@ -131,9 +143,17 @@ class Engine:
         return serving
 
     def _leave(self, serving: Serving) -> None:
-        serving.leaving = serving.lane.closing = True
+        serving.leave()
         self._left.append(serving)
-        serving.wake.set()
+
+    def _returned(self, served: Served) -> Serving | None:
+        """Take back what is leaving, if it served the same queue: two would tread on each other's attempts."""
+        names = (one for one in self._left if one.lane.name == served.name)
+        serving = next((one for one in names if _same_queue(one.lane.served, served)), None)
+        if serving is not None:
+            self._left.remove(serving)
+            serving.stay()
+        return serving
 
     def _poke(self, serving: Serving) -> None:
         """Have a claim tried at once: there may be room, or new terms."""
@@ -183,15 +203,13 @@ class Engine:
 
     async def _drain(self) -> None:
         """End every attempt and settle it, as far as the time allows."""
-        for serving in self._all():
-            serving.lane.closing = True
         deadline = self._clock.monotonic() + self._settings.drain_timeout_s
-        told: set[str] = set()
+        for serving in self._all():
+            serving.end()
         while self._clock.monotonic() < deadline:
             clean = True
             for serving in self._all():
-                drain = functools.partial(serving.drain, told)
-                clean &= await guarded(drain) and await guarded(serving.audit.round)
+                clean &= await guarded(serving.drain) and await guarded(serving.audit.round)
             if clean and self._crew.idle and all(one.at_rest for one in self._all()):
                 return
             await self._clock.sleep(self._settings.drain_interval_s)

@@ -87,9 +87,13 @@ class KubeApi:
         """POST *body*; *dry_run*: have it judged and changed by all that would, and keep nothing."""
         return await self._ask("POST", path, query={"dryRun": "All"} if dry_run else None, body=body)
 
-    async def delete(self, path: str, propagation: str = "Foreground") -> bool:
-        """Delete with the objects that it owns; whether it was there. Foreground: it stays until they have ended."""
-        options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+    async def delete(self, path: str, propagation: str = "Foreground", *, grace_s: int | None = None) -> bool:
+        """Delete with the objects that it owns; whether it was there. Foreground: it stays until they have ended.
+
+        *grace_s* is a pod's, in place of its own. A second deletion may shorten it, which kubelets do not heed.
+        """
+        options: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+        options |= {} if grace_s is None else {"gracePeriodSeconds": grace_s}
         try:
             await self._ask("DELETE", path, body=options)
         except KubeRefusedError as error:
@@ -107,6 +111,10 @@ class KubeApi:
                 return False
             raise
         return True
+
+    async def replace(self, path: str, body: Json) -> Json:
+        """PUT the whole object; its resourceVersion must be that of what is there."""
+        return await self._ask("PUT", path, body=body)
 
     async def pages(self, path: str, selector: str = "") -> AsyncIterator[Json]:
         """List as the API server's pages, each with its items and the list's resourceVersion."""

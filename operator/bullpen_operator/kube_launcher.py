@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ T = TypeVar("T")
 OF_KUBE_JOB: Final = "batch.kubernetes.io/job-name"
 """Label that the job controller puts on its pods."""
 NODE_FRESH_S: Final = 5.0
+DEFAULT_GRACE_S: Final = 30
+"""Kubernetes' own, of pods that say nothing."""
 LOG_TIMEOUT_S: Final = 3.0
 """The end of a log is a courtesy; a kubelet that does not answer must not keep a job from being settled."""
 
@@ -184,12 +187,23 @@ class KubeLauncher:
         except (KubeAwayError, KubeRefusedError, TimeoutError) as error:
             raise LauncherUnavailableError(f"the log of {pod.name} can't be read: {error}") from error
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, *, grace_s: float | None = None) -> None:
         """Delete in the foreground: the KubeJob stays, being deleted, until its pod has ended."""
         with _asking():
+            if grace_s is not None:
+                await self._delete_pods(name, math.ceil(grace_s))
             for path in self._paths(name):
                 if await self._api.delete(path):
                     return
+
+    async def _delete_pods(self, name: str, grace_s: int) -> None:
+        """Delete its pods first, which would get their whole grace from the KubeJob's deletion."""
+        pods = core(self.placement.namespace, "pods")
+        bare = await self._api.get(f"{pods}/{name}")
+        for pod in [bare] if bare else await self._api.objects(pods, f"{OF_KUBE_JOB}={name}"):
+            own_s = (pod.get("spec") or {}).get("terminationGracePeriodSeconds", DEFAULT_GRACE_S)
+            path = core(self.placement.namespace, "pods", pod["metadata"]["name"])
+            await self._api.delete(path, grace_s=max(1, min(own_s, grace_s)))  # 0 would ask no kubelet
 
     async def mark_recorded(self, name: str) -> None:
         """Annotate the KubeJob or pod."""

@@ -35,6 +35,7 @@ class EngineSettings:
     """An idle queue with free capacity is asked this often even if no marker woke us."""
     stalled_interval_ms: int = 30_000
     drain_timeout_s: float = 60.0
+    """The longest grace of attempts that are told to end because nobody serves them any more."""
     drain_interval_s: float = 1.0
 
 
@@ -156,6 +157,7 @@ async def audit_loop(
             pause.failed(clock.monotonic())
             rest_s = pause.until - clock.monotonic()
         if serving.leaving:
+            await guarded(serving.drain)
             if serving.audited and serving.at_rest:
                 forget()
                 return

@@ -59,8 +59,11 @@ class Launcher(Protocol):
         A job waits for it to be settled: it takes a few seconds at most, or raises.
         """
 
-    async def delete(self, name: str) -> None:
-        """End an attempt gracefully and remove its KubeJob; none there is fine."""
+    async def delete(self, name: str, *, grace_s: float | None = None) -> None:
+        """End an attempt gracefully and remove its KubeJob; none there is fine.
+
+        Its grace time is its own, or *grace_s* if that is shorter.
+        """
 
     async def mark_recorded(self, name: str) -> None:
         """Set `bullpen.dev/recorded`; none there is fine."""

@@ -48,8 +48,8 @@ class Serves(Protocol):
     def put(self, served: Served) -> None:
         """Serve as described."""
 
-    def remove(self, name: str) -> None:
-        """Serve no more."""
+    def remove(self, name: str, *, drain: bool = False) -> None:
+        """Serve no more; *drain*: what runs is told to end."""
 
 
 class Roster:
@@ -103,7 +103,7 @@ class Roster:
                 logger.warning("could not serve yet", extra={"jobqueue": entry.full_name, "error": str(error)})
 
     async def gone(self, namespace: str, name: str, uid: str) -> None:
-        """Serve a JobQueue no more; its running attempts run on and are settled. Another of its name is left alone."""
+        """Serve a JobQueue no more: somebody deleted it, so what runs of it is given back. Its namesake stays."""
         async with self._turn:
             entry = self.entries.get((namespace, name))
             if entry is not None and entry.uid == uid:
@@ -111,7 +111,7 @@ class Roster:
 
     def _drop(self, entry: Entry) -> None:
         del self.entries[entry.namespace, entry.name]
-        self._engine.remove(entry.full_name)
+        self._engine.remove(entry.full_name, drain=True)
         logger.info("JobQueue is gone", extra={"jobqueue": entry.full_name})
         if any(one.fault is not None and one.fault.reason == CONFLICT for one in self.entries.values()):
             self._again.set()  # another one may serve its queue now
@@ -170,7 +170,7 @@ class Roster:
     ) -> None:
         launcher = self._launcher_of(entry, leftover.spec, leftover.installation)
         self._engine.put(Served(entry.full_name, leftover.spec, leftover.installation, server, launcher, stores))
-        self._engine.remove(entry.full_name)
+        self._engine.remove(entry.full_name, drain=True)
         logger.info("settling what is left", extra={"jobqueue": entry.full_name, "queue": leftover.spec.queue})
 
     async def _serve(self, entry: Entry, generation: int, body: Mapping[str, Any]) -> None:

@@ -104,6 +104,8 @@ class Lane:
     """Records in the outbox that a graph store has yet to accept."""
     closing: bool = False
     """The JobQueue was deleted, or the operator is draining: claimed jobs are given back, not launched."""
+    ending: bool = False
+    """And its attempts are told to end: what gives them back says nothing of them, and counts against no cap."""
 
     def __post_init__(self) -> None:
         """Connect the queue."""

@@ -46,6 +46,9 @@ class Serving:
         """Set: audit now."""
         self.leaving = False
         """Its JobQueue was removed; it stays until its attempts have ended."""
+        self._end_by: float | None = None
+        self._told: set[str] = set()
+        """Tokens of attempts that were told to end."""
 
     @property
     def at_rest(self) -> bool:
@@ -74,10 +77,31 @@ class Serving:
                 return
             await self.repair.launch(slot.attempt)
 
-    async def drain(self, told: set[str]) -> None:
-        """Tell every launched attempt that is not in *told* to end, and add it there."""
+    def leave(self) -> None:
+        """Claim no more; what runs, runs on."""
+        self.leaving = self.lane.closing = True
+        self.wake.set()
+
+    def stay(self) -> None:
+        """Its JobQueue is back before its attempts have ended; those that were told to end do so."""
+        self.leaving = self.lane.closing = self.lane.ending = False
+        self._told.clear()
+
+    def end(self, by: float | None = None) -> None:
+        """Claim no more and have `drain` end what runs: each with its own grace, but none beyond the monotonic *by*."""
+        self.lane.closing = self.lane.ending = True
+        self._end_by = by
+
+    async def drain(self) -> None:
+        """Tell every launched attempt once to end."""
+        if not self.lane.ending:
+            return
         for slot in list(self.lane.slots.held.values()):
             attempt = slot.attempt
-            if slot.stage is not Stage.CLAIMED and attempt.token not in told:
-                await self.lane.served.launcher.delete(kube_job_name(attempt.queue, attempt.job_id, attempt.token))
-                told.add(attempt.token)
+            if slot.stage is not Stage.CLAIMED and attempt.token not in self._told:
+                name = kube_job_name(attempt.queue, attempt.job_id, attempt.token)
+                await self.lane.served.launcher.delete(name, grace_s=self._grace_s())
+                self._told.add(attempt.token)
+
+    def _grace_s(self) -> float | None:
+        return None if self._end_by is None else max(0.0, self._end_by - self.lane.clock.monotonic())

@@ -28,6 +28,7 @@ AFTER_OUTAGE_MS: Final = 1_000
 
 UNKNOWN_JOB: Final = "unknown-job"
 CLOSING: Final = "closing"
+NO_LONGER_SERVED: Final = "its JobQueue is no longer served here"
 TELLS_NOTHING: Final = frozenset({UNKNOWN_JOB, CLOSING, SPEC_CHANGED, CANCELLED})
 """Codes of attempts that were not launched, or ended, for a reason that says nothing of any job type."""
 
@@ -74,6 +75,13 @@ def capped(outcome: Outcome, given_back: GiveBacks, attempt: Attempt) -> Outcome
     times = "once" if given_back.capped == 1 else f"{given_back.capped} times"
     sentence = f"given back {times} without being the job's fault, and again: {outcome.sentence}"
     return Outcome(Verdict.UNRECOVERABLE, GIVEN_UP, sentence, outcome.fault, confirmed=outcome.confirmed)
+
+
+def closed(outcome: Outcome) -> Outcome:
+    """Judge an attempt that was told to end because its JobQueue is no longer served: a give-back is our own doing."""
+    if outcome.verdict is not Verdict.GIVE_BACK:
+        return outcome
+    return replace(outcome, code=CLOSING, sentence=f"{NO_LONGER_SERVED}: {outcome.sentence}", fault=Fault.CONFIGURATION)
 
 
 def with_value(outcome: Outcome, job: Job, fence: str) -> Outcome:
@@ -133,7 +141,7 @@ class Settle:
         if job is None or job.pb != fence:
             return False
         given_back = GiveBacks.of(job)
-        valued = with_value(outcome, job, fence)
+        valued = with_value(closed(outcome) if self._lane.ending else outcome, job, fence)
         final, learned = escalated(capped(valued, given_back, attempt), attempt.settings)
         case = _Case(attempt, job, fence, given_back, learned.larger(Sizes.of(job.bullpen.get("sizes"))))
         try:

@@ -132,6 +132,14 @@ class LauncherContract:
         )
         assert seen is None or seen.deleting
 
+    async def test_an_attempt_that_is_deleted_with_little_grace_ends(self, rig: Rig) -> None:
+        running = await self._running(rig, an_attempt())
+        await rig.launcher.delete(running.name, grace_s=0.1)
+        await until(
+            lambda: rig.launcher.look(running.name),
+            lambda seen: seen is None or all(pod.ended for pod in seen.pods),
+        )
+
     async def test_the_end_of_what_it_wrote_can_be_read_after_its_end(self, rig: Rig) -> None:
         running = await self._running(rig, an_attempt())
         await rig.write(running.name, "one\ntwo\nthree\n")

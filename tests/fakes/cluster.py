@@ -107,6 +107,8 @@ class FakeCluster:
         self.launches: list[str] = []
         """Names, in order, also of those that were there."""
         self.deleted: list[str] = []
+        self.graces: list[float | None] = []
+        """What each deletion said of the grace time."""
         self._changes: asyncio.Queue[KubeJobSeen] = asyncio.Queue()
         self._uids = 0
 
@@ -146,9 +148,10 @@ class FakeCluster:
         text = next((pod.log for pod in pods if pod.uid == uid), "")
         return "\n".join(text.splitlines()[-lines:])
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, *, grace_s: float | None = None) -> None:
         await self._ask("delete")
         self.deleted.append(name)
+        self.graces.append(grace_s)
         kube_job = self.kube_jobs.get(name)
         if kube_job is not None and not kube_job.deleting:
             kube_job.deleting = True

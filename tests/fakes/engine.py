@@ -17,8 +17,8 @@ class FakeEngine:
         self.told.append(f"put {served.name}")
         self.served[served.name] = served
 
-    def remove(self, name: str) -> None:
-        self.told.append(f"remove {name}")
+    def remove(self, name: str, *, drain: bool = False) -> None:
+        self.told.append(f"{'drain' if drain else 'remove'} {name}")
         self.served.pop(name, None)
 
     async def status(self) -> tuple[QueueStatus, ...]:

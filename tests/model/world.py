@@ -83,8 +83,8 @@ class SteppedCluster(FakeCluster):
         seen: KubeJobSeen | None = await self._stepped(lambda: FakeCluster.look(self, name))
         return seen
 
-    async def delete(self, name: str) -> None:
-        await self._stepped(lambda: FakeCluster.delete(self, name))
+    async def delete(self, name: str, *, grace_s: float | None = None) -> None:
+        await self._stepped(lambda: FakeCluster.delete(self, name, grace_s=grace_s))
 
     async def mark_recorded(self, name: str) -> None:
         await self._stepped(lambda: FakeCluster.mark_recorded(self, name))

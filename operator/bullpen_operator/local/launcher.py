@@ -157,12 +157,14 @@ class LocalLauncher:
                 return "\n".join(output.read().decode("utf-8", "replace").splitlines()[-lines:])
         return ""
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, *, grace_s: float | None = None) -> None:
         """Send SIGTERM, SIGKILL after the grace time; the folder goes when the end was recorded."""
         folder = AttemptFolder(self._live / name)
         folder.mark("deleting")
         self._shims.adopt(folder)
         self._shims.terminate(name)
+        if grace_s is not None:
+            asyncio.get_running_loop().call_later(grace_s, lambda: self._shims.terminate(name, at_once=True))
 
     def kill(self) -> None:
         """End every running attempt at once: its processes are killed, without grace."""

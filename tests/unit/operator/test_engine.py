@@ -642,6 +642,81 @@ async def test_a_removed_job_queue_claims_no_more_and_is_forgotten_when_its_atte
         assert house.server.asked == []
 
 
+def ends_when_told(house: House) -> None:
+    """What runs ends as a runner does that gets SIGTERM."""
+
+    def told_to_end(kube_job: FakeKubeJob) -> None:
+        if kube_job.pods[0].started:
+            kube_job.pods[0].end(143)
+            house.cluster.tell(kube_job)
+
+    house.cluster.on_delete = told_to_end
+
+
+@virtual
+async def test_a_deleted_job_queue_gives_back_what_runs_and_what_starts_and_spends_no_attempt() -> None:
+    house = House()
+    house.serve(concurrency=2, defaults={"giveBack": {"max": 0}})
+    ends_when_told(house)
+    async with running(house):
+        for _ in range(3):
+            await house.add(attempts=1)
+        await until(lambda: len(house.kube_jobs) == 2, 1)
+        await house.start(house.kube_jobs[0])
+        house.engine.remove("ns/q", drain=True)
+        await until(lambda: house.engine.empty, 5)
+        assert [await house.state(job_id) for job_id in ("1", "2", "3")] == ["delayed", "delayed", "waiting"]
+        assert all("atm" not in house.server.redis.hash(f"bull:q:{job_id}") for job_id in ("1", "2", "3"))
+        assert [event.code for event in house.told(EventKind.GIVEN_BACK)] == ["closing", "closing"]
+        assert house.told(EventKind.DRIFT) == []
+        assert house.kube_jobs == []
+
+
+@virtual
+async def test_nothing_of_a_deleted_job_queue_has_more_grace_than_a_minute_and_a_drain_shortens_none() -> None:
+    house = House(drain_timeout_s=60.0)
+    house.serve()
+    async with running(house):
+        await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        await house.start(house.kube_jobs[0])
+        house.engine.remove("ns/q", drain=True)
+        await until(lambda: house.cluster.deleted, 2)
+        [grace_s] = house.cluster.graces
+        assert grace_s is not None
+        assert 58 < grace_s <= 60
+        house.serve("ns/r", queue="r")
+        await house.add(queue="r")
+        await until(lambda: len(house.kube_jobs) == 2, 1)
+        house.stopped = True
+        await house.engine.stop(drain=True)
+        assert house.cluster.graces[1:] == [None]
+
+
+@virtual
+async def test_a_job_queue_that_comes_back_while_it_is_drained_runs_its_jobs_again() -> None:
+    house = House()
+    house.serve(defaults={"giveBack": {"delay": "1s"}})
+    async with running(house):
+        job_id = await house.add()
+        await until(lambda: house.kube_jobs, 1)
+        [first] = house.kube_jobs
+        await house.start(first)
+        house.engine.remove("ns/q", drain=True)
+        await until(lambda: house.cluster.deleted, 5)
+        house.serve(defaults={"giveBack": {"delay": "1s"}})
+        first.pods[0].end(143)
+        house.cluster.tell(first)
+        house.cluster.tidy()
+        await until(lambda: house.kube_jobs, 5)
+        [second] = house.kube_jobs
+        await house.complete(second)
+        assert await house.state(job_id) == "completed"
+        await asyncio.sleep(100)
+        assert house.cluster.deleted == [first.name], "nothing of the new one was told to end"
+        assert not (await house.status()).leaving
+
+
 @virtual
 async def test_a_job_queue_that_moves_to_another_queue_keeps_what_runs() -> None:
     house = House()
@@ -665,13 +740,7 @@ async def test_a_job_queue_that_moves_to_another_queue_keeps_what_runs() -> None
 async def test_a_drain_gives_running_attempts_back_and_spends_no_attempt() -> None:
     house = House()
     house.serve()
-
-    def told_to_end(kube_job: FakeKubeJob) -> None:
-        if kube_job.pods[0].started:
-            kube_job.pods[0].end(143)
-            house.cluster.tell(kube_job)
-
-    house.cluster.on_delete = told_to_end
+    ends_when_told(house)
     async with running(house):
         for _ in range(3):
             await house.add(attempts=1)

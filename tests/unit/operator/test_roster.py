@@ -220,7 +220,7 @@ async def test_gone_is_gone_and_twice_is_once(rig: Rig) -> None:
     await rig.roster.gone("ns", "jq", "")
     assert rig.engine.served == {}
     await rig.roster.seen(jobqueue())
-    assert rig.engine.told == ["put ns/jq", "remove ns/jq", "put ns/jq"]
+    assert rig.engine.told == ["put ns/jq", "drain ns/jq", "put ns/jq"]
 
 
 def born(uid: str, created: str, **status: Any) -> dict[str, Any]:
@@ -233,7 +233,7 @@ async def test_a_jobqueue_that_was_made_anew_inherits_nothing_from_the_one_of_it
     sizes = [{"jobType": "t", "memory": "512Mi"}]
     await rig.roster.seen(born("1", "2026-01-01T00:00:00Z", sizes=sizes, giveBacks=7))
     await rig.roster.seen(born("2", "2026-01-01T00:00:05Z"))
-    assert rig.engine.told == ["put ns/jq", "remove ns/jq", "put ns/jq"]
+    assert rig.engine.told == ["put ns/jq", "drain ns/jq", "put ns/jq"]
     assert rig.engine.served["ns/jq"].sizes == {}
     entry = rig.roster.entries["ns", "jq"]
     assert (entry.uid, entry.given_back_before, entry.status) == ("2", 0, {})
@@ -244,7 +244,7 @@ async def test_what_is_heard_late_of_a_deleted_jobqueue_does_not_touch_the_one_t
     for body in (old, new, old):
         await rig.roster.seen(body)
     await rig.roster.gone("ns", "jq", "1")
-    assert rig.engine.told == ["put ns/jq", "remove ns/jq", "put ns/jq"]
+    assert rig.engine.told == ["put ns/jq", "drain ns/jq", "put ns/jq"]
     assert rig.roster.entries["ns", "jq"].uid == "2"
     await rig.roster.gone("ns", "jq", "2")
     assert rig.engine.served == {}
@@ -256,9 +256,9 @@ async def test_attempts_of_a_vanished_jobqueue_are_settled_before_anything_is_se
     body = kube_job(attempt, JobType.model_validate({"name": "t", "image": "i"}), placement)
     await rig.server.put(batch("ns"), body)
     await rig.roster.seen(jobqueue())
-    assert rig.engine.told == ["put ns/vanished", "remove ns/vanished", "put ns/jq"]
+    assert rig.engine.told == ["put ns/vanished", "drain ns/vanished", "put ns/jq"]
     await rig.roster.resync()
-    assert rig.engine.told[3:] == ["remove ns/jq"], "searched once; the resync finds that nobody made jq"
+    assert rig.engine.told[3:] == ["drain ns/jq"], "searched once; the resync finds that nobody made jq"
 
 
 def made(name: str, second: int, **spec: Any) -> dict[str, Any]:
