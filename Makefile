@@ -37,6 +37,14 @@ e2e-full:  ## those of e2e and the slow ones: nodes that fall silent, are remove
 	$(READY)
 	@$(RUN) -m pytest tests/e2e $(ARGS)
 
+images:  ## build operator and runners and print their sizes (REGISTRY=host/path TAG=1.2 PUSH=1)
+	$(READY)
+	@$(RUN) scripts/images.py --registry "$(REGISTRY)" --tag "$(TAG)" $(if $(PUSH),--push)
+
+bench-images:  ## container start to a processor's first line, beside `python -c pass`, in what `make images` built
+	$(READY)
+	@PYTHONPATH=tests:scripts $(RUN) tests/bench/containers.py $(ARGS)
+
 soak:  ## 10,000 jobs while the operator and runners are killed -9 every few seconds
 	$(READY)
 	@$(RUN) -m pytest -m soak --ignore tests/e2e $(ARGS)
