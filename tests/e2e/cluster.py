@@ -24,6 +24,8 @@ WORKER: Final = f"{NAME}-worker"
 JOBS: Final = "jobs"
 """Namespace of the release, its JobQueues and their pods; Pod Security restricted is enforced on it."""
 INFRA: Final = "infra"
+PASSWORD: Final = "e2e"
+"""Of the user that operator and runners are in Redis."""
 
 _T = TypeVar("_T")
 
@@ -94,15 +96,16 @@ class Clock:
 class Cluster:
     """A running cluster with the operator installed."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str = JOBS) -> None:
         self._env = {"KUBECONFIG": str(kubeconfig)}
         self.kubeconfig = kubeconfig
+        self.namespace = namespace
         self.redis_url = ""
         self.graph_url = ""
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout_s: float = 120) -> str:
         """Run kubectl; in the namespace of the jobs unless the arguments say otherwise."""
-        place = () if {"-n", "-A", "--raw"} & set(arguments) else ("-n", JOBS)
+        place = () if {"-n", "-A", "--raw"} & set(arguments) else ("-n", self.namespace)
         return run("kubectl", *place, *arguments, stdin=stdin, timeout_s=timeout_s, env=self._env)
 
     def objects(self, *arguments: str) -> list[dict[str, Any]]:
@@ -121,10 +124,17 @@ class Cluster:
         listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)})
         run("kubectl", "delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=listed, env=self._env)
 
-    def helm(self, *arguments: str) -> str:
+    def helm(self, *arguments: str, stdin: str | None = None) -> str:
         """Run helm; in the namespace of the jobs unless the arguments say otherwise."""
-        place = () if "--namespace" in arguments else ("--namespace", JOBS)
-        return run("helm", *place, *arguments, env=self._env)
+        place = () if "--namespace" in arguments else ("--namespace", self.namespace)
+        return run("helm", *place, *arguments, stdin=stdin, env=self._env, timeout_s=330)
+
+    def elsewhere(self, namespace: str) -> Cluster:
+        """Make the same cluster's other namespace, restricted as that of the jobs, and speak to that."""
+        other = Cluster(self.kubeconfig, namespace)
+        other.redis_url, other.graph_url = self.redis_url, self.graph_url
+        other.apply(_namespace(namespace), *_secrets(namespace))
+        return other
 
     def shell(self, script: str, *, stdin: str | None = None) -> str:
         """Run a shell script of this machine against the cluster."""
@@ -212,17 +222,11 @@ def _install(cluster: Cluster) -> None:
     cluster.kubectl("uncordon", WORKER)
     cluster.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": INFRA}},
-        {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": JOBS, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
-        },
+        _namespace(JOBS),
     )
+    cluster.apply(_redis_users())
     cluster.kubectl("-n", INFRA, "apply", "-f", str(HERE / "infrastructure.yaml"))
-    cluster.apply(
-        _secret("redis", url=f"redis://redis.{INFRA}:6379"),
-        _secret("graph", url=f"http://graph.{INFRA}:8080/repositories/bullpen"),
-    )
+    cluster.apply(*_secrets(JOBS))
     # helm installs CRDs once and never again: a cluster that was kept gets today's
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "charts" / "bullpen" / "crds"))
     cluster.helm("upgrade", "--install", "bp", str(ROOT / "charts" / "bullpen"), "-f", str(HERE / "values.yaml"))
@@ -231,5 +235,25 @@ def _install(cluster: Cluster) -> None:
     cluster.kubectl("rollout", "status", "deploy/bp-bullpen", "--timeout=90s")
 
 
-def _secret(name: str, **values: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": JOBS}, "stringData": values}
+def _redis_users() -> dict[str, Any]:
+    """Make operator and runners the user of the shipped file; the suite itself, its producers too, is anybody."""
+    shipped = (ROOT / "manifests" / "redis-users.acl").read_text().replace(">CHANGE-ME", f">{PASSWORD}")
+    users = f"{shipped}user default on nopass ~* &* +@all\n"
+    metadata = {"name": "redis-users", "namespace": INFRA}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"users.acl": users}}
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def _secrets(namespace: str) -> tuple[dict[str, Any], ...]:
+    values = {
+        "redis": {"url": f"redis://bullpen:{PASSWORD}@redis.{INFRA}:6379"},
+        "graph": {"url": f"http://graph.{INFRA}:8080/repositories/bullpen"},
+    }
+    return tuple(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": one}
+        for name, one in values.items()
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from e2e.cluster import JOBS, Cluster, until, until_equal
+from e2e.cluster import Cluster, until, until_equal
 from e2e.history import PodHistory, PodLife
 from servers.node import NodeClient, NodeQueue
 
@@ -142,7 +142,7 @@ class Queues:
         body = {
             "apiVersion": "bullpen.dev/v1alpha1",
             "kind": "JobQueue",
-            "metadata": {"name": name, "namespace": JOBS},
+            "metadata": {"name": name, "namespace": self.cluster.namespace},
             "spec": {"queue": name, "redis": {"secretRef": {"name": "redis"}}, "jobTypes": job_types, **spec},
         }
         self.cluster.apply(body)
@@ -158,7 +158,7 @@ class Queues:
     def metrics(self) -> dict[str, float]:
         """Read the operator's metrics, by name and labels as they are written."""
         [pod] = self.cluster.objects("pods", "-l", "app.kubernetes.io/component=operator")
-        path = f"/api/v1/namespaces/{JOBS}/pods/{pod['metadata']['name']}:8080/proxy/metrics"
+        path = f"/api/v1/namespaces/{self.cluster.namespace}/pods/{pod['metadata']['name']}:8080/proxy/metrics"
         lines = self.cluster.kubectl("get", "--raw", path).splitlines()
         samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}

@@ -65,6 +65,18 @@ def test_the_documented_user_may_run_every_command_of_the_scripts() -> None:
     assert set(re.findall(r"\+(\w+)", more[1])) == (commands_in(of_people) | direct) - least
 
 
+def test_the_file_of_users_is_what_the_docs_say() -> None:
+    docs = (ROOT / "docs/bullmq.md").read_text()
+    block = re.search(r"ACL SETUSER bullpen on >PASSWORD (.+?)\n```", docs, re.DOTALL)
+    more = re.search(r"The command line needs (.+?) as well", docs, re.DOTALL)
+    assert block is not None
+    assert more is not None
+    rules = block[1].replace("\\\n", " ").split()
+    bullpen, people = [line.split() for line in (ROOT / "manifests/redis-users.acl").read_text().splitlines()]
+    assert bullpen == ["user", "bullpen", "on", ">CHANGE-ME", *rules]
+    assert people == ["user", "bullpen-people", "on", ">CHANGE-ME-TOO", *rules, *re.findall(r"\+\w+", more[1])]
+
+
 def commands_in(scripts: set[Path]) -> set[str]:
     lua = "".join(path.read_text() for path in scripts)
     return {name.lower() for name in re.findall(r"""(?:rcall|redis\.call)\(\s*["'](\w+)""", lua)}
