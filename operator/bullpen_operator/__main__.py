@@ -1,4 +1,4 @@
-"""`python -m bullpen_operator`: the operator of a cluster, wired together."""
+"""`python -m bullpen_operator`: the operator of a cluster, wired together; and what a release's hooks run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from bullpen_operator import logs
+from bullpen_operator import crd_upgrade, draining, logs, trial
 from bullpen_operator.attempt_log import AttemptLog
+from bullpen_operator.commands import parser
 from bullpen_operator.engine import Engine, EngineSettings
 from bullpen_operator.events import all_of
 from bullpen_operator.handlers import watch_jobqueues
@@ -130,14 +131,23 @@ async def _take_signals(ready: asyncio.Event, stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-def main() -> int:
-    """Run the operator; the exit code is 64 for a wrong environment."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the operator, or what a release's hooks need; the exit code is 64 for a wrong environment."""
+    chosen = parser().parse_args(arguments)
+    if chosen.command == "try":
+        tried = trial.Trial(chosen.queue, chosen.name, chosen.data, chosen.timeout, chosen.prefix)
+        return trial.run(tried, os.environ)
+    logs.configure(os.environ.get("LOG_LEVEL", "INFO"))
+    if chosen.command == "crd":
+        return asyncio.run(crd_upgrade.run())
     try:
         settings = from_environment(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return ExitCode.BAD_ASSIGNMENT
     logs.configure(settings.log_level)
+    if chosen.command == "drain":
+        return asyncio.run(draining.run(settings, draining.Release(chosen.deployment, chosen.tests), chosen.grace))
     asyncio.run(serve(settings))
     return ExitCode.COMPLETED
 

@@ -131,16 +131,20 @@ def test_a_deleted_kube_job_is_given_back_and_runs_again(cluster: Cluster, queue
     assert_never_two_at_once(lives)
 
 
-def test_a_deleted_jobqueue_lets_its_running_job_end(cluster: Cluster, queues: Queues) -> None:
+def test_a_deleted_jobqueue_gives_its_running_job_back(cluster: Cluster, queues: Queues) -> None:
     queue = queues.serve("forgotten", sleeper())
-    job_id = queue.add("demo-sleep", {"seconds": 4})
+    job_id = queue.add("demo-sleep", {"seconds": 300}, attempts=1)
     queue.until_running(job_id)
     cluster.kubectl("delete", "jobqueue", queue.name)
-    waiting = queue.add("demo-sleep", {"seconds": 4})
-    queue.until_counts(60, completed=1, waiting=1)
-    assert queue.story(job_id) == ["added", "waiting", "active", "completed"]
+    waiting = queue.add("demo-sleep", {"seconds": 300})
+    queue.until_counts(60, delayed=1, waiting=1)
+    assert queue.story(job_id) == ["added", "waiting", "active", "delayed"]
+    assert queue.job(job_id).get("atm", "0") == "0", "no attempt was spent"
     assert queue.story(waiting) == ["added", "waiting"]
-    assert len(queue.until_ended(job_id)) == 1
+    [life] = queue.until_ended(job_id)
+    assert life.exit_code == 143
+    left = ("jobs,pods", "-l", "bullpen.dev/queue=forgotten")
+    until("nothing is left of its attempt", 30, lambda: not cluster.objects(*left))
 
 
 @pytest.mark.row(39)

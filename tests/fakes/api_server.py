@@ -13,8 +13,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-_KINDS = "jobs|pods|events|nodes|secrets|namespaces|jobqueues|leases"
-_COLLECTION = re.compile(rf"(/.*/(?:{_KINDS}))(?:/([^/]+))?(/status|/log)?")
+_KINDS = "jobs|pods|events|nodes|secrets|namespaces|jobqueues|leases|deployments|customresourcedefinitions"
+_COLLECTION = re.compile(rf"(/.*/(?:{_KINDS}))(?:/([^/]+))?(/status|/log|/scale)?")
 Json = dict[str, Any]
 
 
@@ -135,14 +135,14 @@ class FakeApiServer:
             await self.delete_pod(name)
         elif method == "DELETE":
             await self.remove(collection, name)
-        elif method == "PATCH":
-            return await self._patch(collection, found, body)
+        elif method in ("PATCH", "PUT"):
+            return await self._write(collection, found, body, whole=method == "PUT")
         return web.json_response(found)
 
-    async def _patch(self, collection: str, found: Json, body: Json) -> web.Response:
+    async def _write(self, collection: str, found: Json, body: Json, *, whole: bool) -> web.Response:
         if _outdated(found, body):
             return status(409, "Conflict")
-        return web.json_response(await self.put(collection, _merge(found, body)))
+        return web.json_response(await self.put(collection, body if whole else _merge(found, body)))
 
     async def _list(self, request: web.Request, collection: str) -> web.Response:
         items = [

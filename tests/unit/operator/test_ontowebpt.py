@@ -55,6 +55,7 @@ def test_every_field_that_the_page_names_is_one() -> None:
         ("jobqueue-http.yaml", "http-requests-writes", "worker:http", ["http-ingest", "http-resolver"]),
         ("jobqueue-sparql.yaml", "sparql-writes", "worker:sparql", ["sparql-update"]),
         ("jobqueue-techstack.yaml", "techstack-analyze", "worker:techstack", ["techstack-analyze"]),
+        ("jobqueue-sast.yaml", "analyzer-writes", "worker:analyzer", ["sast-analyze"]),
     ],
 )
 def test_the_manifests_do_as_the_worker_does(name: str, queue: str, namespace: str, job_types: list[str]) -> None:
