@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from bullpen_operator.escaping import safe
-from bullpen_protocol.bullmq import ConsoleQueue, RedisFaultError, ServerUrlError, connect
+from bullpen_protocol.bullmq import ConsoleQueue, RedisAwayError, RedisFaultError, ServerUrlError, connect
 
 REDIS_URL: Final = "BULLPEN_REDIS_URL"
 REDIS_CA: Final = "BULLPEN_REDIS_CA"
 LOOK_S: Final = 0.5
+PATIENCE_S: Final = 30.0
+"""A Redis that was installed a moment ago answers by then."""
 LINES: Final = 5
 """Of the job's own log, as many are told: there the operator writes why it does not start."""
 KEPT: Final = {"removeOnComplete": {"age": 3600}, "removeOnFail": {"age": 3600}}
@@ -45,9 +47,11 @@ def attempt(queue: ConsoleQueue, trial: Trial, tell: Tell) -> str:
     Raises:
         TrialError: it failed, or was not done in time.
     """
+    until = time.monotonic() + trial.timeout_s
+    _reach(queue, min(until, time.monotonic() + PATIENCE_S))
     job_id = queue.add(trial.name, trial.data, KEPT)
     tell(f"added job {job_id} ({trial.name}) to queue {trial.queue}")
-    state, until = "", time.monotonic() + trial.timeout_s
+    state = ""
     while time.monotonic() < until:
         before, state = state, queue.state(job_id)
         if state != before:
@@ -58,6 +62,18 @@ def attempt(queue: ConsoleQueue, trial: Trial, tell: Tell) -> str:
     lines, _ = queue.logs(job_id, LINES)
     where = _WHERE.get(state, _WHERE["active"])
     raise TrialError("\n".join([f"job {job_id} is {state} after {trial.timeout_s:g} s: {where}", *map(safe, lines)]))
+
+
+def _reach(queue: ConsoleQueue, until: float) -> None:
+    """Wait for Redis; what keeps it from answering is raised when the time is over."""
+    while True:
+        try:
+            queue.now_ms()
+            return
+        except RedisAwayError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(LOOK_S)
 
 
 def _came_to(queue: ConsoleQueue, job_id: str, state: str) -> str:

@@ -26,7 +26,7 @@ VALUES: dict[str, Any] = {
     "podSecurityContext": ANYBODY,
     "podAnnotations": {"bullpen.dev/note": "before"},
     "drain": {"graceSeconds": 8},
-    "test": {"redisSecret": "nowhere"},
+    "test": {"redisSecret": "nowhere", "timeoutSeconds": 2},
     # the suite's own image in the place of the official one
     "redis": {"trial": {"enabled": True, "image": {"repository": "bullpen-redis", "tag": "e2e"}, "runAsUser": 0}},
     "queues": {"tried": {"jobTypes": [{"name": "http-ingest"}]}},
@@ -36,7 +36,9 @@ VALUES: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def place(cluster: Cluster) -> Cluster:
     there = cluster.elsewhere(NAMESPACE)
-    there.helm("uninstall", "bp", "--ignore-not-found", "--no-hooks", "--wait")  # of a run that was kept
+    # of a run that was kept: the operator first, or it would ask for what it may no more
+    there.kubectl("delete", "deployments", "--all", "--cascade=foreground")
+    there.helm("uninstall", "bp", "--ignore-not-found", "--no-hooks", "--wait")
     there.kubectl("delete", "jobs,pods,jobqueues", "--all", "--wait=true")
     return there
 

@@ -45,6 +45,18 @@ def test_a_job_that_completes_is_told_with_its_value(
     assert told[-1] == 'it completed: "hello ann"'
 
 
+def test_a_redis_that_comes_up_a_moment_later_is_waited_for(prefix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    late = RedisServer()
+    timer = threading.Timer(1.0, late.start)
+    timer.start()
+    try:
+        assert trial.run(tried(prefix, timeout_s=3), {"BULLPEN_REDIS_URL": late.url}) == 1
+        assert "added job 1" in capsys.readouterr().out
+    finally:
+        timer.join()
+        late.close()
+
+
 def test_a_job_that_fails_is_told_with_its_reason(
     server: RedisServer, prefix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,5 +91,5 @@ def test_a_job_that_can_t_start_says_what_the_operator_wrote_into_its_log(
 
 @pytest.mark.parametrize("url", ["", "http://h", "redis://127.0.0.1:1"])
 def test_a_redis_that_is_none_is_one_sentence(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert trial.run(tried("bull"), {"BULLPEN_REDIS_URL": url}) == 1
+    assert trial.run(tried("bull", timeout_s=0.1), {"BULLPEN_REDIS_URL": url}) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
