@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ import pytest
 import yaml
 
 from e2e.cluster import CONTROL_PLANE, Cluster, CommandError, until
-from e2e.history import PodHistory
+from e2e.job_types import DEMO, SMALL, assert_never_two_at_once
 from e2e.queues import Queues
-from e2e.test_scenarios import DEMO, SMALL, assert_never_two_at_once
 from support import ROOT
 
 HERE = Path(__file__).parent
@@ -44,10 +42,8 @@ def place(cluster: Cluster) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def there(place: Cluster, queues: Queues) -> Iterator[Queues]:
-    history = PodHistory(place)
-    yield Queues(place, queues.redis, queues.client, history)
-    history.close()
+def there(place: Cluster, queues: Queues) -> Queues:
+    return Queues(place, queues.redis, queues.client, queues.history)
 
 
 @pytest.fixture(scope="module")
