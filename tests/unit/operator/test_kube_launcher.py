@@ -350,3 +350,26 @@ async def test_an_installation_whose_pods_are_refused_holds_back_itself_alone(mi
     await rig.launcher.look(name_of(attempt()))
     assert not rig.launcher.may_launch()
     assert rig.mirror.gate.open("another", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("own_s", "asked_s", "given_s"),
+    [
+        pytest.param(3600, 59.2, 60, id="an-hour-of-its-own"),
+        pytest.param(5, 59.2, 5, id="a-short-one-of-its-own"),
+        pytest.param(None, 59.2, 30, id="kubernetes-default"),
+        pytest.param(30, 0.0, 1, id="never-0-which-asks-no-kubelet"),
+    ],
+)
+async def test_a_pod_s_grace_is_shortened_before_its_kube_job_goes_and_never_lengthened(
+    rig: Rig, own_s: int | None, asked_s: float, given_s: int
+) -> None:
+    one = attempt()
+    await rig.launcher.launch(one, TYPE)
+    pod = pod_of(one)
+    pod["spec"] |= {} if own_s is None else {"terminationGracePeriodSeconds": own_s}
+    await rig.server.put(PODS, pod)
+    await rig.launcher.delete(name_of(one), grace_s=asked_s)
+    paths = [path for _, path, _ in rig.server.asked("DELETE")]
+    assert paths == [f"{PODS}/{name_of(one)}-x", f"{JOBS}/{name_of(one)}"]
+    assert [body.get("gracePeriodSeconds") for body in rig.server.bodies[-2:]] == [given_s, None]
