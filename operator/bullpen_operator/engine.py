@@ -153,6 +153,7 @@ class Engine:
         if serving is not None:
             self._left.remove(serving)
             serving.stay()
+            serving.lane.sizes = dict(served.sizes)  # a new JobQueue inherits nothing
         return serving
 
     def _poke(self, serving: Serving) -> None:
