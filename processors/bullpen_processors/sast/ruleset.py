@@ -6,18 +6,30 @@ python -m bullpen_processors.sast.ruleset       # writes rules/compiled.json ane
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bullpen_processors.sast.models import BUILT_IN
 
 _One = Annotated[str, Field(min_length=1, max_length=120)]
 _Some = _One | Annotated[list[_One], Field(min_length=1, max_length=200)]
+
+
+def _without_blanks(path: str) -> str:
+    if not re.fullmatch(r"(?:new )?\S{1,120}", path):
+        raise ValueError("expected a path such as toast.show, *.notifier.show or new URL")
+    return path
+
+
+_Path = Annotated[str, AfterValidator(_without_blanks)]
+_Paths = _Path | Annotated[list[_Path], Field(min_length=1, max_length=200)]
 _Bit = Literal["html", "code", "url-prefix", "url-suffix", "url-scheme", "url-tail", "url-start"]
 _Origin = Literal["url", "name", "referrer", "message", "network", "storage", "cookie", "dom"]
 _Kind = Literal[
@@ -35,7 +47,7 @@ class _Strict(BaseModel):
 class SourceEntry(_Strict):
     """`read`: values that somebody else writes."""
 
-    read: _Some
+    read: _Paths
     gives: list[_Bit] | None = None
     origin: _Origin = Field(alias="from")
 
@@ -43,9 +55,9 @@ class SourceEntry(_Strict):
 class CallbackEntry(_Strict):
     """A function of the page that is handed values somebody else writes."""
 
-    call: _Some | None = None
-    assign: _Some | None = None
-    first: _Some | None = None
+    call: _Paths | None = None
+    assign: _Paths | None = None
+    first: _Paths | None = None
     argument: int = Field(0, ge=0, le=20)
     parameter: int = Field(0, ge=0, le=20)
     field: str = ""
@@ -62,11 +74,11 @@ class CallbackEntry(_Strict):
 class SinkEntry(_Strict):
     """Where values do harm."""
 
-    call: _Some | None = None
-    assign: _Some | None = None
+    call: _Paths | None = None
+    assign: _Paths | None = None
     arguments: list[int] = []
     names: _Some | None = None
-    receivers: _Some | None = None
+    receivers: _Paths | None = None
     tags: list[str] | None = None
     field: str = ""
     most: int = Field(0, ge=0, le=20)
@@ -84,7 +96,7 @@ class SinkEntry(_Strict):
 class PropagatorEntry(_Strict):
     """A call whose result holds its input."""
 
-    call: _Some
+    call: _Paths
     inputs: list[str | int] | str = "arguments"
     output: Literal["result", "receiver", "callback"] = "result"
     how: Literal["copy", "text", "piece", "flat", "element", "stored", "trim"] = "text"
@@ -93,7 +105,7 @@ class PropagatorEntry(_Strict):
 class SanitizerEntry(_Strict):
     """A call that makes its input safe for some uses."""
 
-    call: _Some
+    call: _Paths
     inputs: list[str | int] | str = "arguments"
     clears: list[_Bit] | None = None
 
@@ -117,6 +129,13 @@ class Family(_Strict):
 
     family: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
     rules: Annotated[list[RuleEntry], Field(min_length=1, max_length=500)]
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> Family:
+        twice = [id_ for id_, count in Counter(rule.id for rule in self.rules).items() if count > 1]
+        if twice:
+            raise ValueError(f"two rules have the id {twice[0]}")
+        return self
 
 
 class RuleError(ValueError):
@@ -151,17 +170,24 @@ def check(name: str, text: str) -> dict[str, Any]:
 
 
 def _reason(name: str, given: Any, tree: yaml.Node | None, error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = [
-        part
-        for part in first["loc"]
-        if isinstance(part, int) or not part.startswith(("function", "list[", "constrained"))
-    ]
+    errors = [(_place(one["loc"]), one["msg"]) for one in error.errors(include_url=False, include_input=False)]
+    # of what may be one or a list, pydantic tells first why it is not one
+    first = errors[0][0]
+    place, message = max((one for one in errors if one[0][: len(first)] == first), key=lambda one: len(one[0]))
     rule = ""
     if len(place) > 1 and place[0] == "rules" and isinstance(place[1], int):
         entry = given["rules"][place[1]]
         rule = f" rule {str(entry.get('id', place[1]) if isinstance(entry, dict) else place[1])[:80]}:"
-    return f"{name}: line {_line(tree, place)}:{rule} {'.'.join(map(str, place))}: {first['msg']}"
+    where = f" {'.'.join(map(str, place))}:" if place else ""
+    return f"{name}: line {_line(tree, place)}:{rule}{where} {message.removeprefix('Value error, ')}"
+
+
+def _place(parts: Sequence[int | str]) -> list[int | str]:
+    """Leave out what pydantic calls the sorts of a union."""
+    return [
+        part for part in parts
+        if isinstance(part, int) or not part.startswith(("function", "list[", "constrained"))
+    ]  # fmt: skip
 
 
 def _line(tree: yaml.Node | None, place: Sequence[int | str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -118,4 +118,15 @@ def _with_rules_of(folder: Path) -> Models:
         raise SettingsError(f"setting {RULES}: {error}") from None
     if not own:
         raise SettingsError(f"setting {RULES}: {folder} holds no *.yaml")
+    _check_ids(own)
     return Models.from_json([*built_in(), *own])
+
+
+def _check_ids(own: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse ids that two files have, or one that is ours: findings name rules by them."""
+    known = {rule["id"]: f"the built-in family {family['family']}" for family in built_in() for rule in family["rules"]}
+    for family in own:
+        for rule in family["rules"]:
+            if rule["id"] in known:
+                raise SettingsError(f"setting {RULES}: rule {rule['id']}: {known[rule['id']]} has one of that id")
+        known |= {rule["id"]: f"the family {family['family']}" for rule in family["rules"]}

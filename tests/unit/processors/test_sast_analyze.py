@@ -164,3 +164,28 @@ def test_snippets_of_a_bundle_in_one_line_are_short() -> None:
 
 def test_progress_is_told_by_stage() -> None:
     assert analyse(scripts=[{"code": "1"}]).report.values == [30, 60, 85, 100]
+
+
+@pytest.mark.parametrize(
+    ("code", "severity", "confidence"),
+    [
+        pytest.param("e.innerHTML = location.hash", "high", "high", id="anybody-to-html"),
+        pytest.param("eval(name)", "high", "high", id="anybody-to-code"),
+        pytest.param("location.href = name", "medium", "high", id="anybody-to-an-address"),
+        pytest.param("e.innerHTML = localStorage.a", "medium", "medium", id="storage-to-html"),
+        pytest.param("var n = name; if (/^[a-z]+/.test(n)) e.innerHTML = n", "medium", "low", id="behind-a-check"),
+        pytest.param("e.innerHTML = unknown(location.hash)", "medium", "low", id="through-a-function-not-known"),
+    ],
+)
+def test_how_grave_and_how_sure_a_flow_is_follows_from_its_source_its_sink_and_its_way(
+    code: str, severity: str, confidence: str
+) -> None:
+    found = analyse(scripts=[{"code": code}]).value()["result"]["findings"]
+    flows = [finding for finding in found if finding["ruleId"] == "taint-flow"]
+    assert [(flow["severity"], flow["confidence"]) for flow in flows] == [(severity, confidence)]
+
+
+def test_a_place_in_a_script_is_a_low_confidence_and_markup_a_high_one() -> None:
+    result = analyse(html="<a onclick='f()'>", scripts=[{"code": "e.innerHTML = f(x); y = ("}]).value()["result"]
+    sure = {finding["ruleId"]: finding["confidence"] for finding in result["findings"]}
+    assert sure == {"html-inline-event": "high", "no-innerhtml": "low", "parse-error": "high"}
