@@ -10,14 +10,11 @@ from typing import Any, Final
 from bench.measuring import run
 from bench.sast_cost import JOB
 from bench.sast_scores import BENCH
+from fakes.pages import generated, page
 
 CPU_S: Final = 6.0
 AROUND: Final = ("e.innerHTML = location.hash", "document.write(name)")
 """Stand before and after the hostile script; each is a flow."""
-_FUNCTION: Final = (
-    "function g{0}(a, b) {{ var x = a.p{0} + b; if (x > {0}) {{ g{0}.call(this, x); }} "
-    "return {{k{0}: x, v: [1, x, a], f: function (c) {{ return c + x; }}}}; }}\n"
-)
 
 
 def pages() -> Iterator[tuple[str, str, str]]:
@@ -30,7 +27,7 @@ def pages() -> Iterator[tuple[str, str, str]]:
                     yield entry.rpartition("/")[2], "", held.read().decode("utf-8", "replace")
     yield "540 kB of `<form `", "<form " * 90_000, ""
     yield "100k nested tags", "<div>" * 100_000, ""
-    yield "4 MB generated script", "", "".join(_FUNCTION.format(number) for number in range(4_000_000 // 150))
+    yield "4 MB generated script", "", generated(4)
 
 
 def measure(_show: str | None) -> int:
@@ -40,9 +37,7 @@ def measure(_show: str | None) -> int:
         print("skipped pathological.tar.xz: not beside this clone")
     print(f"{'hostile pages':30s} {'KB':>6s} {'CPU s':>7s} {'<=':>4s} {'peak MB':>8s}  end, flows around it")
     for name, html, script in pages():
-        scripts = [{"code": code} for code in (AROUND[0], script, AROUND[1])]
-        page = {"url": "https://x.test/", "html": html, "scripts": scripts, "forms": [], "iframes": []}
-        cost = run([*JOB, "--findings"], json.dumps(page).encode())
+        cost = run([*JOB, "--findings"], json.dumps(page(AROUND[0], script, AROUND[1], html=html)).encode())
         kept = _kept(cost.output) if cost.code == 0 else 0
         met = cost.code == 0 and cost.cpu_s <= CPU_S and kept == len(AROUND)
         missed += not met
