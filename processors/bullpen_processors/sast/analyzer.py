@@ -86,7 +86,7 @@ def _analyse(payload: Json, settings: SastSettings, progress: Progress, fetch: F
     units += extra_units(markup, scripts)
     progress.progress(30)
     page = Page(settings.models.words)
-    lower(page, units)
+    lower(page, units, settings.models, explain=settings.explain)
     progress.progress(60)
     flows, found = flows_of(page, settings.models)
     progress.progress(85)

@@ -104,14 +104,19 @@ class Flows:
         self.handed: list[tuple[tuple[Function, Call | Assignment], Callback]] = []
         """Functions that are handed what somebody else writes."""
         self.cut = False
+        self.reached: set[Node] = set()
+        """Where the values of sources came in the last search."""
+        self._calls = self._assignments = 0
 
     def lay(self) -> None:
-        """Add what the rules know to the graph."""
+        """Add what the rules know to the graph, for all that was lowered since the last time."""
+        calls, assignments = self.page.calls[self._calls :], self.page.assignments[self._assignments :]
+        self._calls, self._assignments = len(self.page.calls), len(self.page.assignments)
         self.links.link()
-        lay_frameworks(self.page, self.links)
-        for call in self.page.calls:
+        lay_frameworks(self.page, self.links, calls, assignments)
+        for call in calls:
             self._call(call)
-        for assignment in self.page.assignments:
+        for assignment in assignments:
             for sink in self.models.assignments.find(assignment.path):
                 if self._fits(sink, assignment):
                     self._use(sink, assignment, assignment.value)
@@ -242,6 +247,7 @@ class Flows:
 
     def find(self) -> Iterator[Flow]:
         """Yield flows, those that attackers control most first; each sink once, and weak ones last."""
+        self.reached, self.handed = set(), []
         found: set[int] = set()
         weak: dict[int, Flow] = {}
         starts = self._starts()
@@ -267,6 +273,7 @@ class Flows:
             for use in self.uses[arrival.nodes[-1]]:
                 yield Flow(rules[start], start, use, arrival)
         self.cut |= search.cut
+        self.reached |= search.reached
 
     def _starts(self) -> dict[str, dict[Node, Source | Callback]]:
         starts: dict[str, dict[Node, Source | Callback]] = {}

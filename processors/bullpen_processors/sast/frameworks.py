@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bullpen_processors.sast.graph import Op
 from bullpen_processors.sast.linking import Links
 from bullpen_processors.sast.lower.names import load, store
@@ -9,9 +11,9 @@ from bullpen_processors.sast.lower.state import Page
 from bullpen_processors.sast.scopes import Assignment, Call, Class, Function
 
 
-def lay_frameworks(page: Page, links: Links) -> None:
+def lay_frameworks(page: Page, links: Links, calls: Sequence[Call], assignments: Sequence[Assignment]) -> None:
     """Add the edges."""
-    for call in page.calls:
+    for call in calls:
         if call.name in ("useState", "useRef", "useReducer"):
             for argument in call.arguments[:1]:
                 page.graph.edge(argument, call.result, store("0"))
@@ -19,7 +21,7 @@ def lay_frameworks(page: Page, links: Links) -> None:
             _set_state(page, links, call)
         elif call.name == "setState" and call.receiver:
             _component_state(page, links, call)
-    for assignment in page.assignments:
+    for assignment in assignments:
         if assignment.name == "defaultProps":
             _default_properties(page, links, assignment)
 

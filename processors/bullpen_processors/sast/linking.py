@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections import Counter
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import Final, TypeVar
 
 from bullpen_processors.sast.graph import ANY, INTO, Node, Op
 from bullpen_processors.sast.injection import inject
@@ -10,6 +13,7 @@ from bullpen_processors.sast.lower.names import store
 from bullpen_processors.sast.lower.state import Page
 from bullpen_processors.sast.scopes import Call, Class, Function
 
+T = TypeVar("T")
 DEPTH: Final = 6
 """Steps from a callee back to its function."""
 NESTING: Final = 4
@@ -61,27 +65,41 @@ class Links:
         """Names that nothing declares, in no script of the page."""
         self._nesting = 0
         self._known: dict[Node, tuple[Function | Class, ...]] = {}
+        self._unknown: list[Call] = []
+        """Calls of functions that are not known."""
+        self._linked = Counter[str]()
+        """How much of each list of the page was linked before."""
 
     def link(self) -> None:
-        """Add every edge that crosses functions and scripts."""
+        """Add every edge that crosses functions and scripts, for all that was lowered since the last time."""
+        self._known.clear()
+        self._instances = {made.this: made for made in self.page.classes.values()}
         self._names()
         self._modules()
         self._inherit()
-        inject(self.page, self)
+        if not self._linked["calls"]:
+            inject(self.page, self)
         self._known.clear()
-        for call in self.page.calls:
+        known = [call for call in self._unknown if self.functions(call.callee)]  # since more was lowered
+        self._unknown = [call for call in self._unknown if not self.functions(call.callee)]
+        for call in (*known, *self._new("calls", self.page.calls)):
             self._call(call)
-        for component, _, properties, _ in self.page.jsx:
+        for component, _, properties, _ in self._new("jsx", self.page.jsx):
             for found in self.functions(component):
                 self._component(found, properties)
         self._places()
 
+    def _new(self, name: str, every: Collection[T]) -> Iterator[T]:
+        """Yield what came since the last time."""
+        done, self._linked[name] = self._linked[name], len(every)
+        return islice(every, done, None)
+
     def _names(self) -> None:
         page = self.page
-        for value, variable in page.reads.items():
+        for value, variable in self._new("reads", page.reads.items()):
             if variable.foreign:
                 self.graph.edge(variable.foreign, value)
-        for scope, name, value, at_top in page.unresolved:
+        for scope, name, value, at_top in self._new("unresolved", page.unresolved):
             found = scope.find(name)
             if found is None or (not found.values and found.owner is page.program):
                 self.unknown[value] = name
@@ -96,7 +114,7 @@ class Links:
 
     def _modules(self) -> None:
         page = self.page
-        for module, name, value, _ in page.imports:
+        for module, name, value, _ in self._new("imports", page.imports):
             exported = page.exports.get(basename(module))
             if exported is None:
                 continue
@@ -110,7 +128,7 @@ class Links:
                 self._imported[value] = exported[name]
 
     def _inherit(self) -> None:
-        for made in self.page.classes.values():
+        for made in self._new("classes", self.page.classes.values()):
             for base in self.functions(made.base) if made.base else ():
                 if isinstance(base, Class):
                     self.graph.edge(base.this, made.this)
@@ -156,6 +174,23 @@ class Links:
                         seen.add(following)
                         waiting.append((following, depth + 1))
         return found
+
+    def makers(self, value: Node) -> Iterator[Function]:
+        """Yield the functions whose results a value was taken from: f of `f()`, of `f().g`, of `x = f(), x.g`."""
+        page = self.page
+        waiting, seen = [value], {value}
+        while waiting and len(seen) < WIDTH:
+            at = waiting.pop()
+            call = page.results.get(at)
+            if call is not None:
+                yield from (made for made in self.functions(call.callee) if isinstance(made, Function))
+                following = [call.callee]
+            elif at in page.derived:
+                following = [page.derived[at][0]]
+            else:
+                following = self._behind(at)
+            waiting += (node for node in following if node and node not in seen)
+            seen.update(following)
 
     def _behind(self, value: Node) -> list[Node]:
         page = self.page
@@ -215,19 +250,22 @@ class Links:
 
     def _call(self, call: Call) -> None:
         called = self.functions(call.callee)
-        if not called and call.callee in self.page.results:
-            self.graph.edge(call.callee, call.result)  # f(a)(b): what f was given may be in what it gives
+        if not called:
+            self._uncalled(call)
         for found in called:
             if isinstance(found, Class):
                 self._construct(call, found)
             else:
                 self._into(call, found, call.arguments)
         if call.name in ("call", "apply") and call.receiver:
-            for found in self.functions(call.receiver):
-                if isinstance(found, Function):
-                    self._applied(call, found)
+            self._applied(call)
         if call.name in _CALLING_BACK:
             self._callbacks(call)
+
+    def _uncalled(self, call: Call) -> None:
+        self._unknown.append(call)
+        if call.callee in self.page.results:
+            self.graph.edge(call.callee, call.result)  # f(a)(b): what f was given may be in what it gives
 
     def _into(self, call: Call, function: Function, arguments: list[Node]) -> None:
         edge, bound = self.graph.edge, self._bound(call)
@@ -269,14 +307,18 @@ class Links:
             self.graph.edge(call.arguments[0], made.this, store("props"))
         self.graph.edge(made.this, call.result)
 
-    def _applied(self, call: Call, function: Function) -> None:
+    def _applied(self, call: Call) -> None:
+        """`f.call(this, a)` and `f.apply(this, list)`."""
         given = call.arguments[1:]
-        if call.name == "call":
-            self._into(call, function, given)
-            return
-        for parameter in function.parameters if given else ():
-            self.graph.edge(given[0], parameter, _ELEMENTS)
-        self.graph.edge(function.result, call.result, INTO)
+        for function in self.functions(call.receiver):
+            if not isinstance(function, Function):
+                continue
+            if call.name == "call":
+                self._into(call, function, given)
+                continue
+            for parameter in function.parameters if given else ():
+                self.graph.edge(given[0], parameter, _ELEMENTS)
+            self.graph.edge(function.result, call.result, INTO)
 
     def _callbacks(self, call: Call) -> None:
         """Elements and results that a method hands to a function."""

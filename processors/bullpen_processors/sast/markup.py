@@ -16,7 +16,7 @@ from bullpen_processors.ontoweb.javascript import well_formed
 from bullpen_processors.sast.audit import DEAD, SAME_SITE
 from bullpen_processors.sast.units import HANDLERS
 
-LARGEST_SRCDOC: Final = 200_000
+_SCRIPT_END: Final = re.compile(r"</script[\s/>]", re.IGNORECASE)
 _REDIRECT: Final = re.compile(r"(?:redirect|target)=https?://[^\"'\s<>]{1,2000}", re.IGNORECASE)
 _HANDLER: Final = re.compile(r"on[a-z]{3,30}")
 _EXPRESSION: Final = re.compile(r"expression\s{0,20}\(", re.IGNORECASE)
@@ -74,6 +74,7 @@ class Markup:
         """Every element that stands in the page's text, once."""
         found: dict[int, Element] = {}
         counts: dict[str, int] = {}
+        read = 0
         if not self.html:
             return []
         document = turbohtml.parse(self.html, source_locations=True)
@@ -87,10 +88,16 @@ class Markup:
             counts[node.tag] = number + 1
             start, end = at.start_tag.start_offset, at.start_tag.end_offset
             element = Element(node.tag, attributes, spans, start, end, number)
-            if node.tag == "script" and at.end_tag is not None:
-                element.text = self.html[end : at.end_tag.start_offset]
+            if node.tag == "script" and end >= read:  # each character is in one script at most, whatever the nesting
+                read = self._end_of_script(end)
+                element.text = self.html[end:read]
             found[start] = element
         return list(found.values())
+
+    def _end_of_script(self, start: int) -> int:
+        """Return where a script's text ends; in deep trees, the parser does not say."""
+        match = _SCRIPT_END.search(self.html, start)
+        return len(self.html) if match is None else match.start()
 
     @property
     def bases(self) -> list[str]:

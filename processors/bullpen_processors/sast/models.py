@@ -90,6 +90,10 @@ class Index(Generic[Rule]):
         for rule in rules:
             self._by_name[rule.pattern.rpartition(".")[2]].append(rule)
 
+    def __iter__(self) -> Iterator[Rule]:
+        """Yield every rule."""
+        return (rule for rules in self._by_name.values() for rule in rules)
+
     def find(self, path: str) -> Iterator[Rule]:
         """Yield the rules about a path."""
         for rule in self._by_name.get(path.rpartition(".")[2], ()):

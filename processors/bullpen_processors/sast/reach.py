@@ -39,6 +39,11 @@ class Search:
         self.cut = False
         """Whether the search was ended by its cap."""
 
+    @property
+    def reached(self) -> set[Node]:
+        """Every node that a value came to."""
+        return {state[0] for state in self._came}
+
     def run(self, starts: Iterable[tuple[Node, int]], wanted: Callable[[Node], bool]) -> Iterator[Arrival]:
         """Yield each arrival at a wanted node, nearest first."""
         level: list[tuple[State, int]] = []

@@ -73,6 +73,8 @@ class Function:
     """Index of the parameter that takes all further arguments; -1: none."""
     arguments: Node = 0
     is_arrow: bool = False
+    is_outer: bool = False
+    """Runs when its script does: the script itself, and what wraps it."""
     owner: Class | None = None
     returns: list[Node] = field(default_factory=list)
     syntax: tree_sitter.Node | None = None

@@ -178,11 +178,19 @@ def test_hostile_code_takes_linear_time_and_hides_nothing_around_it(code: str) -
     assert time.process_time() - before < 10
 
 
+def test_a_script_below_a_thousand_elements_is_read() -> None:
+    assert flows(html="<div>" * 1000 + "<script>e.innerHTML = location.hash</script>") == [
+        ("html-script[#0]", "dom-xss", "high")
+    ]
+
+
 @pytest.mark.parametrize(
     "html",
-    ["<form " * 90_000, "<div>" * 60_000, "<a " + "b=c " * 60_000 + ">", "<!--" * 60_000, "<a onclick='" * 30_000],
-)
+    ["<form " * 90_000, "<div>" * 60_000, "<a " + "b=c " * 60_000 + ">", "<!--" * 60_000, "<a onclick='" * 30_000,
+     "<script>" * 60_000, "<svg>" + "<script/>" * 40_000],
+)  # fmt: skip
 def test_hostile_markup_takes_linear_time(html: str) -> None:
     before = time.process_time()
-    findings(html="<form method='get'></form>" + html)
+    found = findings(html="<form method='get'></form>" + html)
+    assert found[0]["ruleId"] == "form-method-get"
     assert time.process_time() - before < 10

@@ -9,6 +9,7 @@ import tree_sitter
 
 from bullpen_processors.sast.graph import NOTHING
 from bullpen_processors.sast.lower.expressions import parts
+from bullpen_processors.sast.lower.functions import KINDS, outermost
 from bullpen_processors.sast.lower.names import read_member
 from bullpen_processors.sast.lower.state import LONGEST_PATH, Lowering, Step
 from bullpen_processors.sast.lower.texts import literal_text
@@ -47,16 +48,27 @@ def _plan(
     steps: list[Step] = []
     base = low.field(callee, "object") if callee.type in ("member_expression", "subscript_expression") else None
     if base is not None:
-        steps.append(base)
+        steps.append(_wrapping(low, base))
         steps.append((_method, callee))
     elif callee.type in ("import", "super"):
         steps += [(_nothing,), (_nothing,)]
     else:
-        steps += [(_nothing,), callee]
+        steps += [(_nothing,), _wrapping(low, callee)]
     if tagged and given is not None:
         steps += [given, (_forget,)]
-    steps += arguments
+    wraps = low.function is low.page.program or callee.type in KINDS
+    steps += [_wrapping(low, argument) for argument in arguments] if wraps else arguments
     low.plan(*steps, (_made, node, callee, arguments, new, tagged))
+
+
+def _wrapping(low: Lowering, node: tree_sitter.Node) -> Step:
+    """What wraps a script does not wait: `(function () {…})()`, `define(function () {…})`."""
+    if not low.function.is_outer or low.spots is None:
+        return node
+    inner = node
+    while inner.type == "parenthesized_expression" and inner.named_child_count == 1:
+        inner = inner.named_children[0]
+    return (outermost, inner) if inner.type in KINDS else node
 
 
 def _nothing(low: Lowering) -> None:

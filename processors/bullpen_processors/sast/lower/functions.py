@@ -7,19 +7,30 @@ import tree_sitter
 from bullpen_processors.sast.graph import NOTHING, Node
 from bullpen_processors.sast.lower.names import declare, set_variable
 from bullpen_processors.sast.lower.patterns import bind
-from bullpen_processors.sast.lower.state import Lowering, Step
+from bullpen_processors.sast.lower.state import Lowering, Postponed, Step
 from bullpen_processors.sast.scopes import Class, Function, Scope
 
 _HOISTED = ("function_declaration", "generator_function_declaration")
 
 
+KINDS = frozenset({"function_expression", "arrow_function", "generator_function"})
+"""Of functions that are values."""
+
+
 def function(
-    low: Lowering, node: tree_sitter.Node, name: str = "", this: Node = NOTHING, owner: Class | None = None
+    low: Lowering,
+    node: tree_sitter.Node,
+    name: str = "",
+    this: Node = NOTHING,
+    owner: Class | None = None,
+    *,
+    outer: bool = False,
 ) -> Node:
-    """Make a function's value and plan its body."""
+    """Make a function's value and plan its body, or put that off."""
     graph = low.graph
     made = Function(low.new(node), this or graph.node(), graph.node(), low.unit, name, owner=owner, syntax=node)
     made.is_arrow = node.type == "arrow_function"
+    made.is_outer = outer
     if made.is_arrow:
         made.this, made.arguments = low.function.this, low.function.arguments
     else:
@@ -35,6 +46,10 @@ def function(
     if body is not None:
         expression = body.type != "statement_block"
         steps += [body, (_returns if expression else _done,)]
+        if not outer and low.may_wait(body):
+            low.page.postponed.append(Postponed(low, made, scope, steps, node.start_byte, body.end_byte))
+            _restore(low, *state)
+            return made.node
     low.plan(*steps, (_restore, *state))
     return made.node
 
@@ -91,6 +106,11 @@ def expression(low: Lowering, node: tree_sitter.Node) -> None:
     """A function as a value."""
     name = low.field(node, "name")
     low.values.append(function(low, node, low.text(name) if name is not None else ""))
+
+
+def outermost(low: Lowering, node: tree_sitter.Node) -> None:
+    """A function that wraps a script: called, or handed to what is called, where it stands."""
+    low.values.append(function(low, node, outer=True))
 
 
 def declaration(low: Lowering, node: tree_sitter.Node) -> None:

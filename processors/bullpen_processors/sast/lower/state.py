@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import tree_sitter
 
 from bullpen_processors.sast.graph import NOTHING, Graph, Node
+from bullpen_processors.sast.relevance import Spots
 from bullpen_processors.sast.scopes import Assignment, Call, Class, Function, Scope, Variable
 from bullpen_processors.sast.syntax import Tree
 
@@ -16,6 +18,8 @@ Step: TypeAlias = Any
 """A syntax node, which leaves one value, or a tuple of a function and its arguments after the lowering."""
 
 LONGEST_PATH: Final = 160
+SHORTEST_BODY: Final = 40
+"""Bytes of a function that is worth putting off."""
 
 
 class Page:
@@ -25,7 +29,7 @@ class Page:
         self.graph = Graph()
         self.words = words
         """Names that rules speak of: of a value from nowhere known, only those are remembered."""
-        self.program = Function(self.graph.node(), self.graph.node(), self.graph.node(), -1)
+        self.program = Function(self.graph.node(), self.graph.node(), self.graph.node(), -1, is_outer=True)
         self.globals = Scope(None, self.program, is_top=True)
         self.path: dict[Node, str] = {}
         """Values that are read from a known place: `location.hash`, `import:lodash.map`, `?.state.name`."""
@@ -69,6 +73,7 @@ class Page:
         """Parameters by the names they have."""
         self.unresolved: list[tuple[Scope, str, Node, bool]] = []
         self.jsx: list[tuple[Node, str, Node, int]] = []
+        self.postponed: list[Postponed] = []
 
     def byte_of(self, value: Node, otherwise: int) -> int:
         """Return where a value stands in its script."""
@@ -76,11 +81,38 @@ class Page:
         return place & 0xFFFFFFFF if place >= 0 else otherwise
 
 
+@dataclass(eq=False, slots=True)
+class Postponed:
+    """A function whose body nobody asked for so far: it speaks of nothing that rules are about."""
+
+    lowering: Lowering
+    function: Function
+    scope: Scope
+    steps: list[Step]
+    start: int
+    end: int
+
+    def lower(self) -> None:
+        """Lower the body."""
+        self.lowering.resume(self.function, self.scope, self.steps)
+
+    @property
+    def text(self) -> bytes:
+        """The source text of the body."""
+        return self.lowering.tree.source[self.start : self.end]
+
+
 class Lowering:
     """One script on its way into the graph."""
 
     def __init__(
-        self, page: Page, tree: Tree, unit: int, scope: Scope, handlers: list[Callable[..., None] | None]
+        self,
+        page: Page,
+        tree: Tree,
+        unit: int,
+        scope: Scope,
+        handlers: list[Callable[..., None] | None],
+        spots: Spots | None = None,
     ) -> None:
         self.page = page
         self.graph = page.graph
@@ -98,14 +130,32 @@ class Lowering:
         self.class_: Class | None = None
         self.exports: dict[str, Node] = {}
         self.handlers = handlers
+        self.spots = spots
+        """What decides which functions may wait; None: none may."""
         self.is_var = False
         self.guards: list[list[tuple[Variable, Node]]] = []
         self.fields: dict[str, int] = {}
 
     def run(self, root: tree_sitter.Node) -> None:
         """Lower everything below *root*."""
+        self.stack.append(root)
+        self._work()
+
+    def resume(self, function: Function, scope: Scope, steps: list[Step]) -> None:
+        """Lower the body of a function that was put off."""
+        self.scope, self.function, self.loops, self.depth = scope, function, 0, 0
+        self.plan(*steps)
+        self._work()
+
+    def may_wait(self, body: tree_sitter.Node) -> bool:
+        """Tell whether a body speaks of nothing that rules are about."""
+        if self.spots is None:
+            return False
+        start, end = body.start_byte, body.end_byte
+        return end - start >= SHORTEST_BODY and not self.spots.any_within(start, end)
+
+    def _work(self) -> None:
         stack, handlers = self.stack, self.handlers
-        stack.append(root)
         pop = stack.pop
         last = len(handlers) - 1  # errors have the highest number of all
         while stack:
