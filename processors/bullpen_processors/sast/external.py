@@ -36,6 +36,8 @@ class FetchLimits:
     limit_bytes: int = 4_000_000
     """Of one script, unpacked."""
     total_bytes: int = 6_000_000
+    count: int = 100
+    """Addresses that are asked: a page must not make its analysis a flood for somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +117,19 @@ class Budget:
     def __init__(self, web: Web, limits: FetchLimits, now: Callable[[], float]) -> None:
         self._web, self._limits, self._now = web, limits, now
         self._until = now() + limits.total_s
-        self._bytes = limits.total_bytes
+        self._bytes, self._count = limits.total_bytes, limits.count
 
     def __call__(self, address: str) -> str:
         """Return the code that an address leads to; raises NoAnswerError."""
         limits, left_s = self._limits, self._until - self._now()
+        if not self._count:
+            raise NoAnswerError(f"the page's {limits.count} requests for scripts were made")
         if left_s <= 0:
             raise NoAnswerError(f"the page's {limits.total_s:g} s for scripts were over")
         limit = min(limits.limit_bytes, self._bytes)
         if limit <= 0:
             raise NoAnswerError(f"the page's {limits.total_bytes:,} bytes of scripts were spent")
+        self._count -= 1
         answer = self._web.fetch(address, limits.policy, timeout_s=min(limits.timeout_s, left_s), limit_bytes=limit)
         if answer.status != 200:
             raise NoAnswerError(f"the server answered {answer.status}")

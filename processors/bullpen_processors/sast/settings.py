@@ -62,6 +62,7 @@ _FIELDS: Final = {
     "totalSeconds": "total_s",
     "maxBytes": "limit_bytes",
     "totalBytes": "total_bytes",
+    "maxScripts": "count",
 }
 
 
@@ -102,6 +103,7 @@ _FETCH: Final[Mapping[str, tuple[str, Callable[[Json], bool]]]] = {
     "totalSeconds": ("a number above 0", _is_number),
     "maxBytes": ("a whole number", _is_count),
     "totalBytes": ("a whole number", _is_count),
+    "maxScripts": ("a whole number", _is_count),
 }
 """What the setting may hold -> what is expected, and whether a value is that."""
 _MOST_REDIRECTS: Final = 20

@@ -124,6 +124,13 @@ def test_a_page_has_so_many_bytes_and_no_more() -> None:
     assert (run.flows, run.reasons) == (["/a", "/b"], ["the page's 200 bytes of scripts were spent"])
 
 
+def test_a_page_makes_so_many_requests_and_no_more() -> None:
+    run = Run({}, {"maxScripts": 2}, scripts=[{"src": f"/{name}"} for name in "abcd"])
+    assert run.fetched == ["https://shop.example/a", "https://shop.example/b"]
+    assert run.reasons[2:] == ["the page's 2 requests for scripts were made"] * 2
+    assert len(Run({}, scripts=[{"src": f"/{number}"} for number in range(120)]).fetched) == 100
+
+
 def test_a_page_has_so_much_time_and_no_more() -> None:
     class Slow(dict[str, WebAnswer]):
         def get(self, key: Any, default: Any = None) -> Any:
@@ -177,12 +184,13 @@ def test_the_setting_says_what_may_be_fetched() -> None:
 
     assert read(True) == FetchLimits()
     policy = {"schemes": ["https"], "hosts": ["*.shop.example"], "networks": ["10.1.0.0/16", "fd00::/8"]}
-    caps = {"redirects": 0, "timeoutSeconds": 0.5, "totalSeconds": 9, "maxBytes": 1, "totalBytes": 2}
+    caps = {"redirects": 0, "timeoutSeconds": 0.5, "totalSeconds": 9, "maxBytes": 1, "totalBytes": 2, "maxScripts": 3}
     limits = read({**policy, **caps})
     assert limits is not None
     assert (limits.policy.schemes, limits.policy.hosts) == (("https",), ("*.shop.example",))
     assert (limits.policy.networks, limits.policy.redirects) == (("10.1.0.0/16", "fd00::/8"), 0)
     assert (limits.timeout_s, limits.total_s, limits.limit_bytes, limits.total_bytes) == (0.5, 9, 1, 2)
+    assert limits.count == 3
 
 
 @pytest.mark.parametrize(
