@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -39,8 +40,10 @@ def main(arguments: list[str]) -> int:
             wrong = judge(tried)
             if wrong and _sort(wrong) not in wrongs:
                 print(wrong, flush=True)
-                print(f"  kept as {_keep(smaller(tried, _fails_like(judge, wrong)))}", flush=True)
                 wrongs[_sort(wrong)] = tried
+                path = _keep(tried)
+                _write(path, smaller(tried, _fails_like(judge, wrong)))
+                print(f"  kept as {path.name}", flush=True)
     finally:
         judge.close()
     told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
@@ -81,11 +84,15 @@ def _less(value: Any) -> Iterator[Any]:
         yield from (value[:at] + value[at + step :] for step in steps for at in range(0, len(value), step))
 
 
-def _keep(given: Input) -> str:
-    text = json.dumps(given, indent=1, sort_keys=True) + "\n"
-    path = CORPUS / f"found-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
-    path.write_text(text, "utf-8")
-    return path.name
+def _keep(given: Input) -> Path:
+    digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
+    path = CORPUS / f"found-{digest[:8]}.json"
+    _write(path, given)
+    return path
+
+
+def _write(path: Path, given: Input) -> None:
+    path.write_text(json.dumps(given, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

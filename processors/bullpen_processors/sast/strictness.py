@@ -18,6 +18,7 @@ from bullpen_processors.sast.syntax import Tree
 
 _CANDIDATES: Final = 2_000
 """Places that are looked at; more are in no script that this matters for."""
+_CLIMBS: Final = 1_000
 _NODES: Final = 20_000
 _SUSPECT: Final = re.compile(
     rb"\b(?:with|await|delete|let|static|yield|implements|interface|package|private|protected|public|enum)\b"
@@ -43,6 +44,8 @@ class _Suspect:
     word: str
     """What drew attention."""
     module: bool
+    climbs: Iterator[int]
+    """Steps from a node to the one around it that all suspects have left: each is a walk down from the root."""
 
 
 def is_taken(tree: Tree, *, module: bool) -> bool:
@@ -53,11 +56,12 @@ def is_taken(tree: Tree, *, module: bool) -> bool:
 
 
 def _suspects(tree: Tree, module: bool) -> Iterator[_Suspect]:
+    climbs = iter(range(_CLIMBS))
     for match in islice(_SUSPECT.finditer(tree.source), _CANDIDATES):
         node = tree.at(match.start(), match.end())
         if node is not None:
             text = tree.text(node) if node.end_byte - node.start_byte <= _LONGEST else ""
-            yield _Suspect(node, text, match[0].decode(), module)
+            yield _Suspect(node, text, match[0].decode(), module, climbs)
 
 
 def _is_wrong(suspect: _Suspect) -> bool:
@@ -78,19 +82,21 @@ def _name(suspect: _Suspect) -> bool:
 def _keyword(suspect: _Suspect) -> bool:
     parent = suspect.node.parent
     if parent is not None and parent.type == "await_expression":
-        return not _may_await(parent, suspect.module)
+        return not _may_await(parent, suspect)
     if parent is None or not suspect.module:
         return False
     deleted = parent.type == "unary_expression" and parent.named_children[0].type == "identifier"
     return deleted or parent.type == "with_statement"
 
 
-def _may_await(node: tree_sitter.Node, module: bool) -> bool:
+def _may_await(node: tree_sitter.Node, suspect: _Suspect) -> bool:
     around = node.parent
     while around is not None and around.type not in _SCOPES:
+        if next(suspect.climbs, None) is None:
+            return True  # nobody nests so deep by hand
         around = around.parent
     if around is None or around.type == "program":
-        return module
+        return suspect.module
     return around.type in _FUNCTIONS and any(child.type == "async" for child in around.children[:3])
 
 
