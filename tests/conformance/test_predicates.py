@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bullpen_processors.sast.audit import REASONS as SAST_REASONS
+from bullpen_processors.sast.spots import REASONS as SAST_REASONS
 from bullpen_processors.techstack.reasons import Reason
 from conformance import sast_reasons
 from conformance.predicates import ALL, MOST, PREDICATES

@@ -34,7 +34,7 @@ def _makers(flows: Flows) -> set[Function]:
     reached, links = flows.reached, flows.links
     handed = (call for call in flows.page.calls if not reached.isdisjoint(call.arguments))
     unknown = (call.callee for call in handed if not links.functions(call.callee))
-    return {made for callee in unknown for made in links.makers(callee)}
+    return {made for callee in unknown for made in links.resolver.makers(callee)}
 
 
 def _is_handed(waiting: Postponed, reached: Collection[Node]) -> bool:

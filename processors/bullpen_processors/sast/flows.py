@@ -2,70 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
 
 from bullpen_processors.sast.frameworks import lay_frameworks
-from bullpen_processors.sast.graph import (
-    ANY,
-    CODE,
-    FLAT,
-    LATER,
-    PIECE,
-    PREFIX,
-    SCHEME,
-    START,
-    TEXT,
-    TRIMMED,
-    Node,
-    Op,
-)
+from bullpen_processors.sast.graph import CODE, START, Node, Op
 from bullpen_processors.sast.linking import Links
-from bullpen_processors.sast.lower.names import store
 from bullpen_processors.sast.lower.state import Page
-from bullpen_processors.sast.models import Callback, Models, Propagator, Sink, Source
+from bullpen_processors.sast.models import Callback, Models, Sink, Source
+from bullpen_processors.sast.origins import ORIGINS, Origins
 from bullpen_processors.sast.reach import Arrival, Search
 from bullpen_processors.sast.scopes import Assignment, Call, Function
-
-_DEAF: Final = frozenset({
-    "indexOf", "lastIndexOf", "includes", "startsWith", "endsWith", "test", "search", "charCodeAt", "codePointAt",
-    "localeCompare", "push", "unshift", "addEventListener", "removeEventListener", "forEach", "has", "some",
-    "every", "find", "findIndex", "hasOwnProperty", "length", "getTime", "getElementById", "querySelector",
-    "setItem", "querySelectorAll", "appendChild", "createElement", "getAttribute", "setAttribute", "then", "keys",
-    "is", "isEqual", "getBoundingClientRect", "focus", "on", "off", "each", "map", "filter", "reduce", "call",
-    "apply", "bind", "emit", "toFixed", "getContext", "log", "set", "delete", "add", "remove", "subscribe",
-    "assign", "reload", "open", "equals", "isValid", "count", "size", "postMessage", "preventDefault",
-    "stopPropagation", "closest", "text", "hasAttribute",
-})  # fmt: skip
-"""Methods whose result holds nothing of their object that could do harm, or that have rules of their own."""
-_PIECES: Final = frozenset(
-    {
-        "substring",
-        "substr",
-        "slice",
-        "split",
-        "match",
-        "replace",
-        "replaceAll",
-        "exec",
-        "get",
-        "getAll",
-        "matchAll",
-        "pop",
-        "at",
-    }
-)
-_CLEAN_TAGS: Final = frozenset({"escapeHTML", "html", "safeHtml", "css", "svg"})
-"""Tags of templates that escape what is put in."""
-_CLEANING: Final = re.compile(
-    r"escape|encod|sanit|clean|purif|valid|check|safe|strip|hash|md5|sha\d|num|int|^(?:is|has|can)[A-Z_]", re.IGNORECASE
-)
-"""Names of functions whose result is hardly what they were given."""
-_THROUGH: Final = Op(whole=True, guarded=True)
-ORIGINS: Final = ("url", "name", "referrer", "message", "network", "storage", "cookie", "dom")
-"""In the order of what an attacker controls most."""
+from bullpen_processors.sast.transfers import Transfers
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +46,9 @@ class Flows:
         self.models = models
         self.graph = page.graph
         self.links = Links(page)
+        self.origins = Origins(page, models, self.links)
+        self.transfers = Transfers(page, models, self.links)
         self.uses: dict[Node, list[Use]] = {}
-        self.clean: set[Node] = set()
-        """Results of sanitizers."""
-        self.handed: list[tuple[tuple[Function, Call | Assignment], Callback]] = []
-        """Functions that are handed what somebody else writes."""
         self.cut = False
         self.reached: set[Node] = set()
         """Where the values of sources came in the last search."""
@@ -123,43 +69,15 @@ class Flows:
 
     def _call(self, call: Call) -> None:
         path = f"new {call.path}" if call.is_new else call.path
-        if path and self._sanitizes(call, path):
+        if path and self.transfers.sanitizes(call, path):
             return
-        known = list(self.models.propagators.find(path))
-        for propagator in known:
-            self._propagate(call, propagator)
         sinks = list(self.models.calls.find(path))
         for sink in sinks:
             if self._called(sink, call):
                 for value in given(call.arguments, sink.arguments):
                     self._use(sink, call, value)
                     self._computed(sink, call, value)
-        if not known:
-            self._method(call)
-            if not sinks:
-                self._unknown(call)
-
-    def _sanitizes(self, call: Call, path: str) -> bool:
-        sanitizer = next(self.models.sanitizers.find(path), None)
-        tagged = call.tagged and call.name in _CLEAN_TAGS
-        if sanitizer is not None:
-            self._propagate(call, sanitizer)
-        elif not tagged:
-            return False
-        self.clean.add(call.result)
-        return True
-
-    def _method(self, call: Call) -> None:
-        """An unknown method of a tainted text gives text."""
-        if call.receiver and call.name not in _DEAF and not call.is_new:
-            self.graph.edge(call.receiver, call.result, PIECE if call.name in _PIECES else TEXT)
-
-    def _unknown(self, call: Call) -> None:
-        """A function of no script of the page: what it gives may hold what it was given."""
-        name = self.links.unknown.get(call.callee)
-        if name and not call.is_new and not _CLEANING.search(name):
-            for argument in call.arguments:
-                self.graph.edge(argument, call.result, _THROUGH)
+        self.transfers.lay(call, path, is_sink=bool(sinks))
 
     def _called(self, sink: Sink, call: Call) -> bool:
         if sink.most and len(call.arguments) > sink.most:
@@ -210,47 +128,12 @@ class Flows:
             if isinstance(function, Function):
                 self._use(sink, call, value, function.result)
 
-    def _propagate(self, call: Call, rule: Propagator) -> None:
-        if call.name == "split":
-            self.graph.edge(call.receiver, call.result, _FIRST)
-            self.graph.edge(call.receiver, call.result, _LATER)
-            return
-        op = self._operation(call, rule)
-        for value in _inputs(call, rule):
-            for output in self._outputs(call, rule):
-                self.graph.edge(value, output, op)
-
-    def _operation(self, call: Call, rule: Propagator) -> Op:
-        op = _HOW[rule.how]._replace(keep=rule.keep)
-        if call.name == "join" and self.page.elements.get(call.receiver, (1,))[:1] == [0]:
-            return op._replace(keep=rule.keep & ~PREFIX & ~SCHEME & ~START)  # a literal stands before the rest
-        if call.name == "replace" and len(call.texts) > 1 and "$" in (call.texts[1] or ""):
-            return op._replace(cut=self._cuts_head(call.arguments[0]))
-        return op
-
-    def _cuts_head(self, pattern: Node) -> bool:
-        """Tell whether a pattern may take away how a text begins; one that is not known may."""
-        variable = self.page.reads.get(pattern)
-        known = [
-            self.page.regexes.get(value, "") for value in (variable.values if variable is not None else (pattern,))
-        ]
-        return any(not text or text.startswith(("/^", "/.", "/(.", "/[^", "/(?")) for text in known)
-
-    def _outputs(self, call: Call, rule: Propagator) -> list[Node]:
-        if rule.output == "callback":
-            functions = (found for argument in call.arguments for found in self.links.functions(argument))
-            return [made.parameters[0] for made in functions if isinstance(made, Function) and made.parameters]
-        if rule.output == "result":
-            return [call.result]
-        variable = self.page.reads.get(call.receiver)
-        return [call.receiver] if variable is None else [call.receiver, variable.every, variable.now]
-
     def find(self) -> Iterator[Flow]:
         """Yield flows, those that attackers control most first; each sink once, and weak ones last."""
-        self.reached, self.handed = set(), []
+        self.reached = set()
         found: set[int] = set()
         weak: dict[int, Flow] = {}
-        starts = self._starts()
+        starts = self.origins.starts()
         for origin in ORIGINS:
             for flow in self._reached(starts.get(origin, {})):
                 key = id(flow.use)
@@ -275,40 +158,6 @@ class Flows:
         self.cut |= search.cut
         self.reached |= search.reached
 
-    def _starts(self) -> dict[str, dict[Node, Source | Callback]]:
-        starts: dict[str, dict[Node, Source | Callback]] = {}
-        find, by_name = self.models.sources.find, self.models.sources._by_name
-        reads, globals_ = self.page.reads, self.page.globals.names
-        for value, path in self.page.path.items():
-            if value in reads and path not in globals_:
-                continue  # what its variable was given is the source
-            if path.rpartition(".")[2] in by_name or path.startswith(("localStorage.", "sessionStorage.")):
-                for source in find(path):
-                    starts.setdefault(source.origin, {})[value] = source
-        for node, callback in self._callbacks():
-            starts.setdefault(callback.origin, {})[node] = callback
-        return starts
-
-    def _callbacks(self) -> Iterator[tuple[Node, Callback]]:
-        for call in self.page.calls:
-            for rule in self.models.callbacks.find(call.path):
-                if rule.argument < len(call.arguments) and (
-                    not rule.first or (call.texts and call.texts[0] in rule.first)
-                ):
-                    yield from self._handed(call, call.arguments[rule.argument], rule)
-        for assignment in self.page.assignments:
-            for rule in self.models.handlers.find(assignment.path):
-                yield from self._handed(assignment, assignment.value, rule)
-
-    def _handed(self, at: Call | Assignment, handler: Node, rule: Callback) -> Iterator[tuple[Node, Callback]]:
-        for function in self.links.functions(handler):
-            if isinstance(function, Function) and rule.parameter < len(function.parameters):
-                self.handed.append(((function, at), rule))
-                node = self.graph.node()
-                self.graph.where[node] = self.graph.where[function.parameters[rule.parameter]]
-                self.graph.edge(node, function.parameters[rule.parameter], store(rule.field) if rule.field else Op())
-                yield node, rule
-
 
 def _below(path: str) -> tuple[str, ...]:
     return (f"{path}.", f"{path}(", f"{path}<")
@@ -318,63 +167,8 @@ def _weak(sink: Sink) -> int:
     return START if sink.kind in ("open-redirect", "resource-url") else 0
 
 
-_HOW: Final = {
-    "copy": Op(),
-    "text": TEXT,
-    "piece": PIECE,
-    "trim": TRIMMED,
-    "flat": FLAT,
-    "element": Op(load=ANY),
-    "stored": store("[]"),
-}
-
-
-_FIRST: Final = Op(store="0", whole=True)
-_LATER: Final = Op(store=LATER, cut=True, whole=True)
-"""`split`: the first piece is the beginning of the text, the others are from its middle."""
-
-
-def _inputs(call: Call, rule: Propagator) -> Iterator[Node]:
-    for name in rule.inputs:
-        if name == "receiver":
-            yield call.receiver
-        elif name == "arguments":
-            yield from call.arguments
-        elif int(name) < len(call.arguments):
-            yield call.arguments[int(name)]
-
-
 def given(arguments: list[Node], wanted: tuple[int, ...]) -> list[Node]:
     """Return the arguments of a call that a rule is about."""
     if not wanted:
         return list(arguments)
     return [arguments[index] for index in wanted if -len(arguments) <= index < len(arguments)]
-
-
-def is_constant(page: Page, value: Node, clean: set[Node]) -> bool:
-    """Tell whether a value is made of literals and of what sanitizers returned."""
-    waiting, seen = [value], {value}
-    while waiting:
-        at = waiting.pop()
-        if not at or at in clean or at in page.constants or at in page.functions:
-            continue
-        if len(seen) > 64:
-            return False
-        following = _made_of(page, at)
-        if following is None:
-            return False
-        for node in following:
-            if node not in seen:
-                seen.add(node)
-                waiting.append(node)
-    return True
-
-
-def _made_of(page: Page, value: Node) -> list[Node] | None:
-    """Return the values of which one is made; None when that is not known."""
-    if value in page.literals:
-        return list(page.literals[value].values())
-    variable = page.reads.get(value)
-    if value in page.joins or variable is None:
-        return page.joins.get(value)
-    return None if variable.is_parameter else variable.values

@@ -11,60 +11,27 @@ from bullpen_processors.sast.graph import ANY, INTO, Node, Op
 from bullpen_processors.sast.injection import inject
 from bullpen_processors.sast.lower.names import store
 from bullpen_processors.sast.lower.state import Page
+from bullpen_processors.sast.resolving import Resolver
 from bullpen_processors.sast.scopes import Call, Class, Function
 
 T = TypeVar("T")
-DEPTH: Final = 6
-"""Steps from a callee back to its function."""
-NESTING: Final = 4
-"""Calls within a callee that are followed: `f()()()`."""
-WIDTH: Final = 8
-"""Functions that a call may mean; more are no knowledge."""
-SHORTEST_NAME: Final = 3
-"""Of methods that are found by their name alone: shorter ones come from minifiers."""
-_BUILT_IN: Final = frozenset({
-    "replace", "replaceAll", "slice", "split", "substring", "substr", "trim", "match", "concat", "indexOf", "includes",
-    "toString", "valueOf", "join", "push", "pop", "shift", "unshift", "splice", "sort", "reverse", "keys", "values",
-    "entries", "forEach", "map", "filter", "find", "some", "every", "reduce", "then", "catch", "finally", "test",
-    "exec", "get", "set", "has", "add", "delete", "clear", "apply", "call", "bind", "hasOwnProperty", "search",
-    "charAt",
-})  # fmt: skip
-"""Methods of texts, lists, maps, promises and functions: an object's own one of that name is hardly ever meant."""
 _EACH: Final = frozenset({"forEach", "map", "filter", "find", "findLast", "some", "every", "flatMap", "each"})
 _RESULTS: Final = frozenset({"map", "flatMap", "then", "catch", "finally", "pipe", "useMemo", "useCallback"})
 _GIVEN: Final = frozenset({"then", "subscribe", "tap", "done", "pipe"})
 _CALLING_BACK: Final = _EACH | _RESULTS | _GIVEN | {"reduce", "replace"}
 _ELEMENTS: Final = Op(load=ANY, far=True)
-_WRAPPERS: Final = frozenset(
-    {
-        "useCallback",
-        "debounce",
-        "throttle",
-        "memoize",
-        "once",
-        "partial",
-        "curry",
-        "memo",
-        "forwardRef",
-        "observer",
-        "wrap",
-        "bind",
-    }
-)
 
 
 class Links:
-    """The functions behind values."""
+    """The edges between functions and between scripts."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.graph = page.graph
-        self._instances: dict[Node, Class] = {made.this: made for made in page.classes.values()}
-        self._imported: dict[Node, Node] = {}
+        self.resolver = Resolver(page)
+        self.functions = self.resolver.functions
         self.unknown: dict[Node, str] = {}
         """Names that nothing declares, in no script of the page."""
-        self._nesting = 0
-        self._known: dict[Node, tuple[Function | Class, ...]] = {}
         self._unknown: list[Call] = []
         """Calls of functions that are not known."""
         self._linked = Counter[str]()
@@ -72,14 +39,13 @@ class Links:
 
     def link(self) -> None:
         """Add every edge that crosses functions and scripts, for all that was lowered since the last time."""
-        self._known.clear()
-        self._instances = {made.this: made for made in self.page.classes.values()}
+        self.resolver.forget()
         self._names()
         self._modules()
         self._inherit()
         if not self._linked["calls"]:
             inject(self.page, self)
-        self._known.clear()
+        self.resolver.forget()
         known = [call for call in self._unknown if self.functions(call.callee)]  # since more was lowered
         self._unknown = [call for call in self._unknown if not self.functions(call.callee)]
         for call in (*known, *self._new("calls", self.page.calls)):
@@ -125,7 +91,7 @@ class Links:
                     page.literals.setdefault(value, {})[key] = target
             elif name in exported:
                 self.graph.edge(exported[name], value)
-                self._imported[value] = exported[name]
+                self.resolver.imported[value] = exported[name]
 
     def _inherit(self) -> None:
         for made in self._new("classes", self.page.classes.values()):
@@ -145,108 +111,6 @@ class Links:
         for value, path in self.page.path.items() if places else ():
             if path in places:
                 self.graph.edge(places[path], value)
-
-    def functions(self, value: Node) -> tuple[Function | Class, ...]:
-        """Return what a value may be when it is called."""
-        known: tuple[Function | Class, ...] | None = self._known.get(value)
-        if known is not None:
-            return known
-        if self._nesting == NESTING:
-            return ()
-        self._known[value] = ()  # what depends on itself adds nothing
-        self._nesting += 1
-        known = self._known[value] = tuple(dict.fromkeys(self._search(value)))[:WIDTH]
-        self._nesting -= 1
-        return known
-
-    def _search(self, value: Node) -> list[Function | Class]:
-        page = self.page
-        waiting, seen, found = [(value, 0)], {value}, list[Function | Class]()
-        while waiting and len(seen) < 60:
-            at, depth = waiting.pop()
-            thing = page.functions.get(at) or page.classes.get(at)
-            if thing is not None:
-                found.append(thing)
-                continue
-            if depth < DEPTH:
-                for following in self._behind(at):
-                    if following and following not in seen:
-                        seen.add(following)
-                        waiting.append((following, depth + 1))
-        return found
-
-    def makers(self, value: Node) -> Iterator[Function]:
-        """Yield the functions whose results a value was taken from: f of `f()`, of `f().g`, of `x = f(), x.g`."""
-        page = self.page
-        waiting, seen = [value], {value}
-        while waiting and len(seen) < WIDTH:
-            at = waiting.pop()
-            call = page.results.get(at)
-            if call is not None:
-                yield from (made for made in self.functions(call.callee) if isinstance(made, Function))
-                following = [call.callee]
-            elif at in page.derived:
-                following = [page.derived[at][0]]
-            else:
-                following = self._behind(at)
-            waiting += (node for node in following if node and node not in seen)
-            seen.update(following)
-
-    def _behind(self, value: Node) -> list[Node]:
-        page = self.page
-        if value in page.reads:
-            return page.reads[value].values[:WIDTH]
-        if value in page.joins:
-            return page.joins[value][:WIDTH]
-        if value in page.derived:
-            return self._member(*page.derived[value])
-        if value in self._imported:
-            return [self._imported[value]]
-        call = page.results.get(value)
-        return [] if call is None else self._returned(call)
-
-    def _returned(self, call: Call) -> list[Node]:
-        if call.name in _WRAPPERS:
-            return [call.receiver, *call.arguments[:2]]
-        made = (found for found in self.functions(call.callee) if isinstance(found, Function))
-        return [node for function in made for node in function.returns][:WIDTH]
-
-    def _member(self, base: Node, name: str) -> list[Node]:
-        """Return what may be stored under a name of an object."""
-        page = self.page
-        for owner in self._objects(base):
-            made = self._instances.get(owner)
-            if made is not None and name in made.methods:
-                return [made.methods[name].node]
-            literal = page.literals.get(owner)
-            if literal is not None and literal.get(name):
-                return [literal[name]]
-        found = page.members.get(name, ())
-        if len(name) >= SHORTEST_NAME and len(found) == 1 and name not in _BUILT_IN:
-            return list(found)
-        return []
-
-    def _objects(self, value: Node) -> list[Node]:
-        """Return object literals and instances that a value may be."""
-        page = self.page
-        waiting, seen = [value], {value}
-        found = []
-        while waiting and len(seen) < 24:
-            at = waiting.pop()
-            if at in page.literals or at in self._instances:
-                found.append(at)
-                continue
-            following = [page.aliases.get(at, 0)]
-            if at in page.reads:
-                following += page.reads[at].values[:WIDTH]
-            call = page.results.get(at)
-            if call is not None and call.is_new:
-                following += [made.this for made in self.functions(call.callee) if isinstance(made, Class)]
-            for node in following:
-                if node and node not in seen:
-                    seen.add(node)
-                    waiting.append(node)
-        return found
 
     def _call(self, call: Call) -> None:
         called = self.functions(call.callee)

@@ -1,11 +1,11 @@
-"""The page as a browser sees it, and what is wrong with its markup. Offsets count UTF-16 units."""
+"""The page as a browser sees it: its elements, and where they stand."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -13,38 +13,8 @@ from urllib.parse import urlsplit
 import turbohtml
 
 from bullpen_processors.ontoweb.javascript import well_formed
-from bullpen_processors.sast.audit import DEAD, SAME_SITE
-from bullpen_processors.sast.units import HANDLERS
 
 _SCRIPT_END: Final = re.compile(r"</script[\s/>]", re.IGNORECASE)
-_REDIRECT: Final = re.compile(r"(?:redirect|target)=https?://[^\"'\s<>]{1,2000}", re.IGNORECASE)
-_HANDLER: Final = re.compile(r"on[a-z]{3,30}")
-_EXPRESSION: Final = re.compile(r"expression\s{0,20}\(", re.IGNORECASE)
-_TEMPLATE: Final = re.compile(r"\{\{|<%|\[%|\{%|\$\{")
-_CDN: Final = re.compile(
-    r"^(?:https?:)?//(?:cdnjs\.cloudflare\.com|code\.jquery\.com|maxcdn\.bootstrapcdn\.com|stackpath\.bootstrapcdn\.com)/",
-    re.IGNORECASE,
-)
-_COMPROMISED: Final = re.compile(
-    r"^(?:https?:)?//(?:[\w-]+\.)*(?:polyfill\.io|bootcdn\.net|bootcss\.com|staticfile\.(?:net|org)|unionadjs\.com|xhsbpza\.com|union\.macoms\.la|newcrbpc\.com)/",
-    re.IGNORECASE,
-)
-"""Hosts that served malicious scripts under a name that pages trusted (polyfill.io, June 2024)."""
-_LOCAL: Final = re.compile(r"^http://(?:localhost|127\.|0\.0\.0\.0|\[?::1\]?)", re.IGNORECASE)
-
-
-@dataclass(slots=True)
-class Mark:
-    """A finding in markup, or with a *reason* none."""
-
-    rule: str
-    start: int
-    end: int
-    line: int
-    column: int
-    reason: str = ""
-    element: Element | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -67,7 +37,7 @@ class Markup:
     def __init__(self, html: str, url: str) -> None:
         self.html = well_formed(html)
         self.url = url
-        self.host = _host(url)
+        self.host = host_of(url)
 
     @cached_property
     def elements(self) -> list[Element]:
@@ -109,13 +79,14 @@ class Markup:
         ]
 
     @cached_property
-    def _attributes(self) -> list[tuple[int, int]]:
+    def attributes(self) -> list[tuple[int, int]]:
+        """Where attributes begin and end, in order."""
         return sorted(span for element in self.elements for span in element.spans.values())
 
     def in_attribute(self, offset: int) -> bool:
         """Tell whether a place lies in an attribute: not in a comment, a script or text."""
-        index = bisect_right(self._attributes, (offset, 1 << 60)) - 1
-        return index >= 0 and self._attributes[index][0] <= offset < self._attributes[index][1]
+        index = bisect_right(self.attributes, (offset, 1 << 60)) - 1
+        return index >= 0 and self.attributes[index][0] <= offset < self.attributes[index][1]
 
     def utf16(self, offset: int) -> int:
         """Return an offset in UTF-16 units."""
@@ -125,132 +96,18 @@ class Markup:
     def _astral(self) -> list[int]:
         return [] if self.html.isascii() else [index for index, char in enumerate(self.html) if char > "\uffff"]
 
+    def point(self, offset: int) -> tuple[int, int]:
+        """Return line (from 1) and column (from 0) of a place."""
+        row = bisect_right(self._lines, offset) - 1
+        return row + 1, offset - self._lines[row]
+
     @cached_property
     def _lines(self) -> list[int]:
         return [0, *(match.end() for match in re.finditer(r"\n", self.html))]
 
-    def mark(
-        self, rule: str, start: int, end: int, reason: str = "", element: Element | None = None, **extra: Any
-    ) -> Mark:
-        """Make a finding of a place."""
-        row = bisect_right(self._lines, start) - 1
-        return Mark(rule, self.utf16(start), self.utf16(end), row + 1, start - self._lines[row], reason, element, extra)
 
-    def marks(self) -> Iterator[Mark]:
-        """Yield every finding, and what the original would have taken for one."""
-        for element in self.elements:
-            yield from self._element(element)
-            judge = _BY_TAG.get(element.tag)
-            if judge is not None:
-                yield from judge(self, element)
-        yield from self._redirects()
-        yield from self._dead()
-
-    def _element(self, element: Element) -> Iterator[Mark]:
-        for name, (start, _) in element.spans.items():
-            value = element.attributes.get(name) or ""
-            if value and (name in HANDLERS or _HANDLER.fullmatch(name)):
-                yield self.mark("html-inline-event", start, start + len(name), element=element)
-            elif name == "style" and _EXPRESSION.search(value):
-                yield self.mark("html-inline-style-expression", start, start + 10, element=element)
-            elif name in ("href", "src", "action", "formaction") and is_script_url(value):
-                yield self.mark("html-javascript-url", start, start + len(name), element=element)
-
-    def _iframe(self, element: Element) -> Iterator[Mark]:
-        source = element.attributes.get("src") or ""
-        if "srcdoc" in element.spans or source.strip().lower().startswith("data:text/html"):
-            yield self.mark("html-iframe-srcdoc", element.start, element.start + 15, element=element)
-        yield from self._included(element)
-
-    def _script(self, element: Element) -> Iterator[Mark]:
-        yield from self._included(element)
-
-    def _included(self, element: Element) -> Iterator[Mark]:
-        source = (element.attributes.get("src") or "").strip()
-        safe = bool(element.attributes.get("integrity")) and element.tag == "script"
-        plain = source.lower().startswith("http://") and not _LOCAL.match(source) and not safe
-        unchecked = element.tag == "script" and not safe and _CDN.match(source) is not None
-        if plain or unchecked or _COMPROMISED.match(source):
-            yield self.mark("html-untrusted-include", element.start, element.end, element=element)
-
-    def _form(self, element: Element) -> Iterator[Mark]:
-        method = (element.attributes.get("method") or "").strip().lower()
-        action = (element.attributes.get("action") or "").strip()
-        if method == "get":
-            yield self.mark("form-method-get", element.start, element.end, element=element)
-        if re.match(r"https?://", action, re.IGNORECASE):
-            own = _host(action) == self.host and self.host != ""
-            yield self.mark(
-                "form-external-action",
-                element.start,
-                element.end,
-                SAME_SITE if own else "",
-                element,
-                externalTarget=action,
-            )
-
-    def _link(self, element: Element) -> Iterator[Mark]:
-        target, rel = (element.attributes.get(name) or "" for name in ("target", "rel"))
-        if target.strip().lower() != "_blank" or re.search(r"\bno(?:opener|referrer)\b", rel, re.IGNORECASE):
-            return
-        href = (
-            element.attributes.get("href")
-            or element.attributes.get("data-ng-href")
-            or element.attributes.get("ng-href")
-            or ""
-        )
-        template = _TEMPLATE.search(href)
-        if template is not None and not _fixes_host(href[: template.start()]):
-            yield self.mark("html-target-blank", element.start, element.end, element=element)
-
-    def _redirects(self) -> Iterator[Mark]:
-        lowered = self.html.lower()
-        if "=http" not in lowered:
-            return
-        for match in _REDIRECT.finditer(self.html):
-            reason = "" if self.in_attribute(match.start()) else DEAD
-            if not reason and _host(match[0].partition("=")[2]) == self.host != "":
-                reason = SAME_SITE
-            yield self.mark("form-open-redirect", match.start(), match.end(), reason)
-
-    def _dead(self) -> Iterator[Mark]:
-        """Handlers that stand where no browser reads them: comments, scripts, text."""
-        starts = {start for start, _ in self._attributes}
-        for name in HANDLERS:
-            for match in re.finditer(rf"\b{name}\s{{0,20}}=\s{{0,20}}[\"']", self.html, re.IGNORECASE | re.ASCII):
-                if match.start() not in starts:
-                    yield self.mark("html-inline-event", match.start(), match.start() + len(name), DEAD)
-
-
-_BY_TAG: Final = {
-    "iframe": Markup._iframe,
-    "script": Markup._script,
-    "form": Markup._form,
-    "a": Markup._link,
-    "area": Markup._link,
-}
-
-
-def is_script_url(value: str) -> bool:
-    """Tell whether an address is code, as browsers read it: blanks and control characters do not count."""
-    return (
-        re.match(
-            r"[\x00-\x20]*j[\t\n\r]*a[\t\n\r]*v[\t\n\r]*a[\t\n\r]*s[\t\n\r]*c[\t\n\r]*r[\t\n\r]*i[\t\n\r]*p[\t\n\r]*t[\t\n\r]*:",
-            value,
-            re.IGNORECASE,
-        )
-        is not None
-    )
-
-
-def _fixes_host(head: str) -> bool:
-    text = head.strip().lower()
-    if re.match(r"(?:https?:)?//[^/?#]+[/?#]", text):
-        return True
-    return not re.match(r"(?:https?:)?//|[a-z][a-z0-9+.-]*:", text) and bool(text)
-
-
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return the host of an absolute URL; "" if it has none."""
     try:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:

@@ -94,6 +94,10 @@ class Index(Generic[Rule]):
         """Yield every rule."""
         return (rule for rules in self._by_name.values() for rule in rules)
 
+    def may_know(self, path: str) -> bool:
+        """Tell whether a rule may be about a path: most paths are no rule's."""
+        return path.rpartition(".")[2] in self._by_name or path.startswith(("localStorage.", "sessionStorage."))
+
     def find(self, path: str) -> Iterator[Rule]:
         """Yield the rules about a path."""
         for rule in self._by_name.get(path.rpartition(".")[2], ()):

@@ -14,10 +14,10 @@ from typing import Final
 
 import tree_sitter
 
-from bullpen_processors.sast.audit import HARMLESS, Spot
 from bullpen_processors.sast.flows import Flows
 from bullpen_processors.sast.graph import Node
 from bullpen_processors.sast.scopes import Call
+from bullpen_processors.sast.spots import HARMLESS, Spot
 from bullpen_processors.sast.units import Unit
 
 SCHEMES: Final = ("javascript", "data", "vbscript")

@@ -13,6 +13,7 @@ from bullpen_processors.sast.lower import (
     functions,
     jsx,
     members,
+    modules,
     names,
     objects,
     statements,
@@ -63,8 +64,8 @@ _BY_KIND: Final[Mapping[str, Callable[..., None]]] = {
     "variable_declarator": statements.declarator,
     "return_statement": statements.return_,
     "catch_clause": statements.catch,
-    "import_statement": statements.import_,
-    "export_statement": statements.export,
+    "import_statement": modules.import_,
+    "export_statement": modules.export,
     "yield_expression": statements.return_,
 }
 _TRANSPARENT: Final = (
