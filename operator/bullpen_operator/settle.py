@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bullpen_operator.classify import CANCELLED, GIVEN_UP, SPEC_CHANGED, STORE_AWAY, Fault, Outcome, Verdict, no_value
 from bullpen_operator.events import EventKind
-from bullpen_operator.joblog import note
+from bullpen_operator.joblog import TOLD, gist, note
 from bullpen_operator.outbox import Outbox
 from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.served import Lane
@@ -59,6 +59,7 @@ class GiveBacks:
     def fields(self, token: str, outcome: Outcome, sizes: Sizes) -> dict[str, str]:
         """Render for a script's `fields`, with the *sizes* that the job is known to need."""
         body = {"giveBacks": self.total, "capped": self.capped, "reason": outcome.code, "lastToken": token}
+        body |= {TOLD: gist(outcome.sentence)} if outcome.verdict is Verdict.GIVE_BACK else {}
         return {"bullpen": json.dumps(body | ({"sizes": sizes.to_json()} if sizes != Sizes() else {}))}
 
 
@@ -158,8 +159,8 @@ class Settle:
         return True
 
     async def _explain(self, case: _Case, outcome: Outcome) -> None:
-        """Write why a job came back that no pod tells of into its log, once as long as it is for the same reason."""
-        if outcome.verdict is Verdict.GIVE_BACK and case.job.bullpen.get("reason") != outcome.code:
+        """Write why a job came back that no pod tells of into its log, once for as long as it is the same."""
+        if outcome.verdict is Verdict.GIVE_BACK and case.job.bullpen.get(TOLD) != gist(outcome.sentence):
             await note(self._lane.queue, case.job.id, f"given back ({outcome.code}): {outcome.sentence}")
 
     async def _finish(self, case: _Case, outcome: Outcome) -> None:

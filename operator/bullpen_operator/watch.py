@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bullpen_operator.classify import Outcome, Verdict, classify, over, told
 from bullpen_operator.events import EventKind
-from bullpen_operator.joblog import note
+from bullpen_operator.joblog import note_wait
 from bullpen_operator.outbox import Outbox
 from bullpen_operator.repair import Repair
 from bullpen_operator.seen import KubeJobSeen
@@ -63,4 +63,4 @@ class Watch:
     async def _tell(self, seen: KubeJobSeen, outcome: Outcome) -> None:
         """Say why it waits, once per reason: to whoever watches the operator, and in the job's own log."""
         self._lane.tell(EventKind.WAITING, seen.attempt, code=outcome.code, sentence=outcome.sentence)
-        await note(self._lane.queue, seen.attempt.job_id, f"waits to start ({outcome.code}): {outcome.sentence}")
+        await note_wait(self._lane.queue, seen.attempt.job_id, outcome.code, outcome.sentence)

@@ -147,10 +147,10 @@ async def test_why_no_pod_was_made_is_in_the_jobs_log_once_as_long_as_it_is_the_
     desk.pass_s(600)
     await desk.dispatch()
     assert len(desk.log_of("1")) == 1
-    desk.cluster.refusal = ConfigurationFaultError("it has no image", "image")
+    desk.cluster.refusal = ConfigurationFaultError("it names no image")
     desk.pass_s(600)
     await desk.dispatch()
-    assert desk.log_of("1")[1:] == ["bullpen: given back (image): it has no image"]
+    assert desk.log_of("1")[1:] == ["bullpen: given back (refused-spec): it names no image"]
 
 
 async def test_a_refused_spec_is_given_back_and_opens_the_breaker() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bullpen_operator.events import EventKind
 from bullpen_operator.inquiry import AT_ONCE, PATIENCE_S
-from bullpen_operator.seen import Told
+from bullpen_operator.seen import Told, Waiting
 from bullpen_operator.status import stuck
 from fakes.cluster import FakeCluster, FakeKubeJob
 from fakes.operators import Desk, a_spec
@@ -122,3 +122,25 @@ async def test_what_is_being_deleted_waits_for_nothing_any_more() -> None:
     kube_job.deleting = True
     await desk.hear(kube_job)
     assert desk.log_of("1") == []
+
+
+async def test_a_wait_that_a_job_was_given_back_for_is_not_said_again_by_its_next_attempt() -> None:
+    desk = Desk()
+    missing = Waiting("CreateContainerConfigError", 'secret "x" not found')
+    _, kube_job, pod = await desk.launched()
+    for _ in range(2):
+        pod.waiting = missing
+        await desk.hear(kube_job)
+        await desk.audit(61)
+        assert await desk.state("1") == "delayed"
+        desk.pass_s(600)
+        await desk.dispatch()
+        kube_job = next(
+            one for one in desk.cluster.kube_jobs.values() if one.live and not one.gone and not one.deleting
+        )
+        pod = kube_job.pods[0]
+    line = 'its container can\'t be made: CreateContainerConfigError secret "x" not found'
+    assert desk.log_of("1") == [f"bullpen: waits to start (config): {line}"]
+    pod.waiting = Waiting("CreateContainerConfigError", 'secret "y" not found')
+    await desk.hear(kube_job)
+    assert len(desk.log_of("1")) == 2
