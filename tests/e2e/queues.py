@@ -146,7 +146,7 @@ class Queues:
             "spec": {"queue": name, "redis": {"secretRef": {"name": "redis"}}, "jobTypes": job_types, **spec},
         }
         self.cluster.apply(body)
-        self.cluster.kubectl("wait", "--for=condition=Ready", f"jobqueue/{name}", "--timeout=30s")
+        self.cluster.kubectl("wait", "--for=condition=Ready", f"jobqueue/{name}", "--timeout=90s")
         node = self.client.queue(self.cluster.redis_url, name)
         return Queue(name, self.cluster, self.redis, node, self.history)
 

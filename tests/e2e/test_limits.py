@@ -51,7 +51,7 @@ def test_a_plain_container_sees_the_limits_of_its_job_type(queues: Queues) -> No
     text = f"{{ {MEMORY}; {CPU}; }} | tr '\\n' ' ' >$BULLPEN_RESULT"
     queue = queues.serve("limits-plain", script(text, resources=LIMITS))
     job_id = queue.add("sh", {})
-    queue.until_counts(120, completed=1)
+    queue.until_counts(200, completed=1)
     assert json.loads(queue.job(job_id)["returnvalue"]).split() == [str(96 * MIB), "25000", "100000"]
 
 
@@ -59,10 +59,10 @@ def test_a_plain_container_sees_the_limits_of_its_job_type(queues: Queues) -> No
 def test_a_managed_container_sees_the_limits_of_its_job_type(cluster: Cluster, queues: Queues, workload: str) -> None:
     queue = queues.serve(f"limits-{workload.lower()}", sleeper(resources=LIMITS, workload=workload))
     job_id = queue.add("demo-sleep", {"seconds": 10})
-    pod = queue.until_running(job_id, 120).name
+    pod = queue.until_running(job_id, 200).name
     seen = cluster.kubectl("exec", pod, "-c", "runner", "--", "sh", "-c", f"{MEMORY}; {CPU}")
     assert seen.split() == [str(96 * MIB), "25000", "100000"]
-    queue.until_counts(60, completed=1)
+    queue.until_counts(120, completed=1)
 
 
 @pytest.mark.row(2, 4)
@@ -75,7 +75,7 @@ def test_what_ran_out_of_memory_gets_more_succeeds_and_the_next_job_begins_with_
     name = job_types[0]["name"]
     queue = queues.serve(f"grows-{kind}-{workload.lower()}", job_types)
     first = queue.add(name, payload, attempts=3)
-    queue.until_counts(120, completed=1)
+    queue.until_counts(200, completed=1)
     assert queue.story(first) == RETRIED_ONCE
     assert queue.spent(first) == ("2", "2"), "memory is the job's own doing: it costs an attempt"
     assert "it had 64Mi, the next gets 128Mi of memory" in queue.job(first)["stacktrace"]
@@ -86,7 +86,7 @@ def test_what_ran_out_of_memory_gets_more_succeeds_and_the_next_job_begins_with_
     until_equal("status.sizes", 20, lambda: sizes(queue), [{"jobType": name, "memory": "128Mi"}])
 
     second = queue.add(name, payload, attempts=3)
-    queue.until_counts(120, completed=2)
+    queue.until_counts(200, completed=2)
     assert queue.story(second) == COMPLETED
     assert (queue.spent(second), limits_of(queue, second)) == (("1", "1"), ["128Mi"])
 
@@ -95,7 +95,7 @@ def test_what_needs_more_than_the_most_that_is_allowed_fails_for_good_and_says_s
     job_types, payload = hungry("plain", "Job", start="32Mi", most="48Mi")
     queue = queues.serve("grows-to-max", job_types)
     job_id = queue.add("sh", payload, attempts=5)
-    queue.until_counts(120, failed=1)
+    queue.until_counts(200, failed=1)
     assert queue.story(job_id) == ["added", "waiting", "active", "waiting", "active", "failed"]
     assert queue.job(job_id)["failedReason"] == (
         "out of memory: the container reached its memory limit (OOMKilled); "
@@ -108,13 +108,13 @@ def test_what_was_learned_goes_when_the_resources_of_the_job_type_are_changed(qu
     job_types, payload = hungry("plain", "Job")
     queue = queues.serve("grows-anew", job_types)
     queue.add("sh", payload, attempts=2)
-    queue.until_counts(120, completed=1)
+    queue.until_counts(200, completed=1)
     until_equal("status.sizes", 20, lambda: sizes(queue), [{"jobType": "sh", "memory": "128Mi"}])
     requests = {"cpu": "10m", "memory": "32Mi"}
     queue.change(jobTypes=[job_types[0] | {"resources": {"limits": {"memory": "100Mi"}, "requests": requests}}])
     until_equal("status.sizes", 20, lambda: sizes(queue) or None, None)
     job_id = queue.add("sh", payload, attempts=2)
-    queue.until_counts(120, completed=2)
+    queue.until_counts(200, completed=2)
     assert (queue.story(job_id), limits_of(queue, job_id)) == (COMPLETED, ["100Mi"])
 
 
@@ -122,7 +122,7 @@ def test_what_was_learned_goes_when_the_resources_of_the_job_type_are_changed(qu
 def test_a_kill_for_memory_inside_a_job_that_ends_well_is_no_failure(queues: Queues) -> None:
     queue = queues.serve("oom-survived", script('tail /dev/zero; sleep 5; echo well >"$BULLPEN_RESULT"'))
     job_id = queue.add("sh", {}, attempts=1)
-    queue.until_counts(120, completed=1)
+    queue.until_counts(200, completed=1)
     assert (queue.story(job_id), queue.job(job_id)["returnvalue"]) == (COMPLETED, '"well"')
     [life] = queue.until_ended(job_id)
     assert (life.exit_code, life.reason) == (0, "OOMKilled"), "the kubelet says so, and it is not what happened"

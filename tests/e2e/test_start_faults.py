@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from e2e.cluster import INFRA, JOBS, WORKER, Cluster, CommandError, until, until_equal
-from e2e.job_types import COMPLETED, DEBIAN, DEMO, QUICK, SMALL, given_back, script
+from e2e.job_types import DEBIAN, DEMO, QUICK, SMALL, given_back, script
 from e2e.queues import Queue, Queues
 
 pytestmark = [pytest.mark.usefixtures("nothing_is_forbidden"), pytest.mark.beside]
@@ -45,7 +45,7 @@ def condition(queue: Queue, kind: str) -> tuple[str, str]:
     return found["status"], found["reason"]
 
 
-def blocks(queue: Queue, job_id: str, *words: str, seconds: float = 60) -> Json:
+def blocks(queue: Queue, job_id: str, *words: str, seconds: float = 150) -> Json:
     """Wait until the job was given back and the breaker says why: the next probe comes 10 s after that; conditions."""
     conditions = queue.until_blocked(seconds, f"job type '{queue.job(job_id)['name']}': ", *words)
     assert (conditions["Ready"], conditions["Degraded"]) == (("False", "BreakerOpen"), ("True", "BreakerOpen"))
@@ -53,10 +53,17 @@ def blocks(queue: Queue, job_id: str, *words: str, seconds: float = 60) -> Json:
 
 
 def runs_after(queue: Queue, job_id: str, give_backs: int) -> None:
-    """Wait until the job has completed: after so many give-backs, and without one attempt spent on them."""
-    queue.until_counts(150, completed=1)
-    assert queue.story(job_id) == (given_back(give_backs) if give_backs else COMPLETED)
-    assert queue.spent(job_id) == ("1", str(1 + give_backs))
+    """Wait until the job has completed: after that many give-backs, and without one attempt spent on them.
+
+    A probe every 10 s is one more, should this machine have taken so long to mend what was wrong.
+    """
+    queue.until_counts(240, completed=1)
+    counted = int(queue.spent(job_id)[1]) - 1
+    probes = counted - give_backs
+    assert queue.story(job_id) == given_back(counted)
+    assert queue.spent(job_id)[0] == "1"
+    assert 0 <= probes <= (2 if give_backs else 0)
+    until_equal("status.giveBacks", 20, lambda: queue.stored()["status"]["giveBacks"], counted)
     until_equal("what blocks it", 20, queue.blocked_by, "")
 
 
@@ -74,7 +81,7 @@ def test_a_secret_of_a_variable_that_comes_late_is_waited_for(cluster: Cluster, 
     cluster.kubectl("delete", "secret", "late-env", "--ignore-not-found")
     queue = queues.serve("secret-late", script(DONE, env=variable("late-env")))
     job_id = queue.add("sh", {}, attempts=1)
-    queue.until_blocked(60, "pods can't start (config): ", 'secret "late-env" not found')
+    queue.until_blocked(150, "pods can't start (config): ", 'secret "late-env" not found')
     cluster.apply(secret("late-env"))
     only_waits(queue, job_id)
 
@@ -86,7 +93,7 @@ def test_a_secret_of_a_variable_that_never_comes_blocks_the_jobqueue_by_its_name
     cluster.kubectl("delete", "secret", "never-env", "--ignore-not-found")
     queue = queues.serve("secret-never", script(DONE, env=variable("never-env")))
     job_id = queue.add("sh", {}, attempts=1)
-    blocks(queue, job_id, 'secret "never-env" not found', seconds=120)
+    blocks(queue, job_id, 'secret "never-env" not found', seconds=200)
     cluster.apply(secret("never-env"))
     runs_after(queue, job_id, 1)
 
@@ -98,7 +105,7 @@ def test_a_secret_to_mount_that_comes_late_is_waited_for(cluster: Cluster, queue
     job_types[0]["podTemplate"]["spec"]["volumes"] = [{"name": "late", "secret": {"secretName": "late-volume"}}]
     queue = queues.serve("volume-late", job_types)
     job_id = queue.add("sh", {}, attempts=1)
-    queue.until_blocked(60, "pods can't start (volume): ", 'secret "late-volume" not found')
+    queue.until_blocked(150, "pods can't start (volume): ", 'secret "late-volume" not found')
     cluster.apply(secret("late-volume"))
     only_waits(queue, job_id)
 
@@ -113,7 +120,7 @@ def test_a_missing_serviceaccount_blocks_the_jobqueue_until_it_is_there(
     pod = {"serviceAccountName": account}
     queue = queues.serve(f"account-{workload.lower()}", script(DONE, pod=pod, workload=workload))
     job_id = queue.add("sh", {}, attempts=1)
-    blocks(queue, job_id, f'serviceaccount "{account}" not found', seconds=90)
+    blocks(queue, job_id, f'serviceaccount "{account}" not found', seconds=150)
     cluster.kubectl("create", "serviceaccount", account)
     runs_after(queue, job_id, 1)
 
@@ -129,8 +136,8 @@ def test_a_used_up_quota_is_waited_for_until_it_is_raised(cluster: Cluster, queu
         until("the quota is known", 30, lambda: cluster.objects("quota", "e2e-quota")[0].get("status", {}).get("hard"))
         held = [queues.serve(f"quota-{one.lower()}", script(DONE, pod=pod, workload=one)) for one in ("Job", "Pod")]
         ids = [queue.add("sh", {}, attempts=1) for queue in held]
-        held[0].until_blocked(60, "pods can't start (quota): ", "exceeded quota: e2e-quota")
-        held[1].until_blocked(60, "attempts can't be launched right now", "exceeded quota: e2e-quota")
+        held[0].until_blocked(150, "pods can't start (quota): ", "exceeded quota: e2e-quota")
+        held[1].until_blocked(150, "attempts can't be launched right now", "exceeded quota: e2e-quota")
         assert [queue.counts() for queue in held] == [{"active": 1}] * 2
         assert [condition(queue, "Ready") for queue in held] == [("True", "Serving"), ("False", "LauncherAway")]
         cluster.apply(quota | {"spec": spec | {"hard": {"pods": "10"}}})
@@ -235,8 +242,8 @@ def test_an_admission_webhook_that_is_away_is_waited_for(cluster: Cluster, queue
         until("the webhook is asked", 60, lambda: "failed calling webhook" in refused(cluster, "e2e-away"))
         held = [queues.serve(f"away-{one.lower()}", labelled("e2e-away", workload=one)) for one in ("Job", "Pod")]
         ids = [queue.add("sh", {}, attempts=1) for queue in held]
-        held[0].until_blocked(60, "pods can't start (webhook-away): ", "failed calling webhook")
-        held[1].until_blocked(60, "attempts can't be launched right now", "failed calling webhook")
+        held[0].until_blocked(150, "pods can't start (webhook-away): ", "failed calling webhook")
+        held[1].until_blocked(150, "attempts can't be launched right now", "failed calling webhook")
         cluster.remove(body)
         for queue, job_id in zip(held, ids, strict=True):
             only_waits(queue, job_id)
@@ -247,7 +254,7 @@ def test_an_admission_webhook_that_is_away_is_waited_for(cluster: Cluster, queue
 def test_an_attempt_that_no_node_takes_is_made_anew_once_its_request_is_lowered(queues: Queues, workload: str) -> None:
     queue = queues.serve(f"greedy-{workload.lower()}", script(DONE, resources=GREEDY, workload=workload))
     job_id = queue.add("sh", {}, attempts=1)
-    queue.until_blocked(60, "pods can't start (unschedulable-resources): no node takes its pod (Insufficient cpu")
+    queue.until_blocked(150, "pods can't start (unschedulable-resources): no node takes its pod (Insufficient cpu")
     assert condition(queue, "Ready") == ("True", "Serving")
     queue.change(jobTypes=script(DONE, workload=workload))
     runs_after(queue, job_id, 1)
@@ -258,7 +265,7 @@ def test_an_attempt_that_no_node_takes_is_made_anew_once_its_request_is_lowered(
 def test_a_scheduling_gate_is_waited_for(cluster: Cluster, queues: Queues) -> None:
     queue = queues.serve("gated", script(DONE, pod={"schedulingGates": [{"name": "e2e.bullpen.dev/hold"}]}))
     job_id = queue.add("sh", {}, attempts=1)
-    queue.until_blocked(60, "pods can't start (gated): its pod waits for a scheduling gate")
+    queue.until_blocked(150, "pods can't start (gated): its pod waits for a scheduling gate")
     opened = json.dumps([{"op": "remove", "path": "/spec/schedulingGates"}])
     cluster.kubectl("patch", "pod", queue.until_pod(job_id), "--type=json", "-p", opened)
     only_waits(queue, job_id)
@@ -269,11 +276,11 @@ def test_a_kube_job_that_somebody_suspends_before_it_starts_is_waited_for(cluste
     cluster.kubectl("label", "node", WORKER, "e2e-later-")
     queue = queues.serve("suspended", script(DONE, pod={"nodeSelector": {"e2e-later": "yes"}}))
     job_id = queue.add("sh", {}, attempts=1)
-    queue.until_blocked(60, "pods can't start (unschedulable-affinity): ")
+    queue.until_blocked(150, "pods can't start (unschedulable-affinity): ")
     selected = ("job", "-l", f"bullpen.dev/queue={queue.name}")
     name = cluster.objects(*selected)[0]["metadata"]["name"]
     cluster.kubectl("patch", "job", name, "--type=merge", "-p", '{"spec":{"suspend":true}}')
-    queue.until_blocked(60, "pods can't start (suspended): its KubeJob is suspended")
+    queue.until_blocked(150, "pods can't start (suspended): its KubeJob is suspended")
     cluster.kubectl("label", "node", WORKER, "e2e-later=yes")
     cluster.kubectl("patch", "job", name, "--type=merge", "-p", '{"spec":{"suspend":false}}')
     only_waits(queue, job_id)
@@ -335,7 +342,7 @@ def test_what_a_registry_says_decides_whether_an_image_is_waited_for(cluster: Cl
             for code in (401, 404, 503)
         }
         ids = {code: queue.add("sh", {}, attempts=1) for code, queue in asked.items()}
-        asked[503].until_blocked(60, "pods can't start (image-pull): its image is not there yet: ")
+        asked[503].until_blocked(150, "pods can't start (image-pull): its image is not there yet: ")
         for code in (404, 401):
             blocks(asked[code], ids[code], "its image can't be pulled: ", f"no-{code}")
             asked[code].change(jobTypes=script(DONE))
@@ -362,7 +369,7 @@ def test_an_init_container_that_fails_three_times_blocks_the_jobqueue_until_it_i
     job_type: Json = {"name": "demo-sleep", "image": DEMO, "resources": SMALL, "giveBack": QUICK}
     queue = queues.serve("unprepared", [job_type | {"podTemplate": {"spec": {"initContainers": [prepare]}}}])
     job_id = queue.add("demo-sleep", {"seconds": 0}, attempts=1)
-    blocks(queue, job_id, "an init container exited with code 3", seconds=120)
+    blocks(queue, job_id, "an init container exited with code 3", seconds=200)
     queue.change(jobTypes=[job_type])
     runs_after(queue, job_id, 3)
 
@@ -378,7 +385,7 @@ def test_a_pod_that_the_kubelet_refuses_is_given_back(cluster: Cluster, queues: 
     cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(binding))
     until("it was refused", 60, lambda: '"refused"' in queue.job(job_id).get("bullpen", ""))
     queue.change(jobTypes=script(DONE))
-    queue.until_counts(90, completed=1)
+    queue.until_counts(180, completed=1)
     kept = [one["status"].get("reason") for one in queue.pods(job_id)]
     assert kept[0] == "OutOfcpu"
     assert queue.spent(job_id)[0] == "1", "neither the refusal nor the change cost an attempt"
