@@ -36,6 +36,7 @@ _Kind = Literal[
     "dom-xss", "code-injection", "open-redirect", "resource-url", "css-injection", "url-injection", "angular-bypass",
     "prototype-pollution-sink", "cookie-injection",
 ]  # fmt: skip
+_LONGEST: Final = 497
 _LARGEST: Final = 1_000_000
 """Bytes of a file of rules."""
 
@@ -139,7 +140,10 @@ class Family(_Strict):
 
 
 class RuleError(ValueError):
-    """A file of rules is wrong; the message names file, rule, line and reason."""
+    """A file of rules is wrong; the message names file, rule, line and reason, at most 500 characters."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]}...")
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def test_findings_of_a_page_are_in_the_value_and_in_the_graph(served: Served) ->
 
 @pytest.mark.parametrize("served", [{"resources": {"limits": {"memory": "160Mi"}}}], indirect=True)
 def test_a_page_that_outgrows_its_memory_gets_more_with_the_next_attempt(served: Served) -> None:
-    served.add("1", page(FLOW, generated(1.5)))
+    served.add("1", page(FLOW, generated(3)))
     assert "taint-flow" in [finding["ruleId"] for finding in served.result("1")["findings"]]
     assert served.story("1") == ["active", "delayed", "waiting", "active", "completed"]
     assert served.client.hget(f"{QUEUE}1", "atm") == "2"
