@@ -195,14 +195,14 @@ def test_one_deadline_bounds_all_redirects(drips: bool) -> None:
 
 def test_a_resolver_that_hangs_takes_no_longer_than_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     def look_up(*_host: object, **_how: object) -> list[object]:
-        time.sleep(1.0)
+        time.sleep(6.0)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     began = time.monotonic()
     with pytest.raises(NoAnswerError, match=r"nothing whole came within 0\.3 s"):
         Fetcher().fetch("http://slow.test/", AllowPolicy(), timeout_s=0.3, limit_bytes=LIMIT)
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 4.0
 
 
 @pytest.mark.parametrize("host", ["no-such-name.invalid", "a..test", "x" * 300 + ".test"])
