@@ -111,22 +111,29 @@ class Flows:
         named = variable is not None and variable.name.startswith("$")
         return named or path.startswith(("$", "jQuery(", "angular.element(")) or "$()" in path
 
-    def _use(self, sink: Sink, at: Call | Assignment, value: Node, used: Node = 0) -> None:
-        """Let *value* be what people are shown, and *used* (the same, by default) what does the harm."""
+    def _use(self, sink: Sink, at: Call | Assignment, value: Node) -> None:
         if not value:
             return
-        node = used or value
-        for name in sink.field.split(".") if sink.field else ("",):
+        node = value
+        for name in sink.field.split(".") if sink.field else ():
             following = self.graph.node()
-            self.graph.edge(node, following, Op(load=name, inner=True) if name else Op())
+            self.graph.edge(node, following, Op(load=name, inner=True))
             node = following
-        self.uses[node] = [Use(sink, at, value, used or value)]
+        self._reach(sink, at, value, node)
+
+    def _reach(self, sink: Sink, at: Call | Assignment, value: Node, used: Node) -> None:
+        """Let *value* be what people are shown, and *used* what does the harm."""
+        end = self.graph.node()
+        self.graph.edge(used, end)
+        self.uses[end] = [Use(sink, at, value, used)]
 
     def _computed(self, sink: Sink, call: Call, value: Node) -> None:
         """`html(() => value)`: what the function gives is what is used; code runs the function instead."""
+        for name in sink.field.split(".") if sink.field else ():
+            value = self.page.literals.get(value, {}).get(name, 0)
         for function in self.links.functions(value) if value and not sink.needs & CODE else ():
             if isinstance(function, Function):
-                self._use(sink, call, value, function.result)
+                self._reach(sink, call, value, function.result)
 
     def find(self) -> Iterator[Flow]:
         """Yield flows, those that attackers control most first; each sink once, and weak ones last."""

@@ -209,7 +209,8 @@ class Links:
     def _component(self, found: Function | Class, properties: Node) -> None:
         if isinstance(found, Class):
             self.graph.edge(properties, found.this, store("props"))
-        elif found.parameters:
+            found = found.methods.get("constructor", found)
+        if isinstance(found, Function) and found.parameters:
             self.graph.edge(properties, found.parameters[0], INTO)
 
 

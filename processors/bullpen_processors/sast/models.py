@@ -71,7 +71,7 @@ class Propagator:
     rule: str
     pattern: str
     inputs: tuple[str, ...]
-    """`receiver`, `arguments` or numbers."""
+    """`receiver`, `callee`, `arguments` or numbers."""
     output: str
     """`result`, `receiver`, or `callback`."""
     keep: int

@@ -12,7 +12,7 @@ HOPS: Final = 40
 """Edges of a way at most; longer ones through libraries are hardly ever real."""
 FAR: Final = 5
 """Calls and returns on a way at most."""
-DEPTH: Final = 3
+DEPTH: Final = 4
 """Fields within fields that are told apart."""
 STATES: Final = 400_000
 """States of one search: bounds its time whatever the page is."""

@@ -154,6 +154,8 @@ class Resolver:
             if at in page.reads:
                 following += page.reads[at].values[:WIDTH]
             call = page.results.get(at)
+            if call is not None and call.name == "createPolicy":
+                following += call.arguments[1:2]  # its methods are called as the policy's
             if call is not None and call.is_new:
                 following += [made.this for made in self.functions(call.callee) if isinstance(made, Class)]
             for node in following:

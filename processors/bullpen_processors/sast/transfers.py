@@ -147,8 +147,8 @@ class Transfers:
 
 def _inputs(call: Call, rule: Propagator) -> Iterator[Node]:
     for name in rule.inputs:
-        if name == "receiver":
-            yield call.receiver
+        if name in ("receiver", "callee"):
+            yield call.receiver if name == "receiver" else call.callee
         elif name == "arguments":
             yield from call.arguments
         elif int(name) < len(call.arguments):

@@ -49,6 +49,10 @@ ONE = [("inline-script[#0]", "dom-xss", "high")]
         "e.innerHTML = c ? 'a' : location.hash",
         "e.innerHTML = decodeURIComponent(location.search).split('=')[1]",
         "d3.select('#a').html(d => location.hash)",
+        "const p = trustedTypes.createPolicy('x', {createHTML: x => x}); p.createHTML(location.hash)",
+        "class A extends C { constructor(p) { this.x = p.y } f() { e.innerHTML = this.x } } b = <A y={location.hash}/>",
+        "let o = {a: [{b: {c: location.hash}}]}; e.innerHTML = JSON.stringify(o)",
+        "app.get('/', (req, res) => { e.innerHTML = req.query.x })",
         "/* \0 */ e.innerHTML = location.hash",
     ],
 )
@@ -100,6 +104,7 @@ def test_an_address_behind_its_hash_that_becomes_an_attribute_is_a_weak_sign() -
         "var a; e.innerHTML = a; a = location.hash",
         "// e.innerHTML = location.hash",
         "setTimeout(() => location.hash, 1)",
+        "let x = <script type='application/ld+json'>{location.hash}</script>",
         "location.href = '/p?' + location.hash.slice(1)",
         "const x = location.hash.slice(1); if (list.includes(x)) e.innerHTML = x",
         "onmessage = e => { if (e.origin !== 'https://a.example') return; d.innerHTML = e.data }",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import tree_sitter
 
 from bullpen_processors.sast.graph import NOTHING, Node
@@ -76,7 +78,26 @@ def _parameters(low: Lowering, node: tree_sitter.Node, made: Function) -> list[t
         bind(low, pattern, value, low.scope)
     for variable in low.scope.names.values():
         variable.is_parameter = True
+    _request(low, made)
     return defaults
+
+
+def _request(low: Lowering, made: Function) -> None:
+    """`(req, res)` and `(ctx, next)` are how handlers of servers call what they are handed."""
+    names = [low.page.names.get(parameter, "") for parameter in made.parameters[:3]]
+    for first, second in pairwise(names):
+        path = _REQUESTS.get((first, second))
+        variable = low.scope.names.get(first)
+        if path is not None and variable is not None:
+            low.page.held[variable.every] = low.page.held[variable.now] = path
+            answer = low.scope.names[second]
+            low.page.held[answer.every] = low.page.held[answer.now] = "res"
+
+
+_REQUESTS = {
+    **{(first, second): "req" for first in ("req", "request") for second in ("res", "response", "reply")},
+    ("ctx", "next"): "ctx",
+}
 
 
 def _default(low: Lowering, parameter: Node) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import tree_sitter
 
 from bullpen_processors.sast.graph import NOTHING, Node
@@ -9,6 +12,9 @@ from bullpen_processors.sast.lower.expressions import drop, leave
 from bullpen_processors.sast.lower.names import read_name, store
 from bullpen_processors.sast.lower.state import Lowering, Step
 from bullpen_processors.sast.scopes import Assignment
+from bullpen_processors.sast.units import is_script
+
+_TYPE: Final = re.compile(r"""\btype\s{0,20}=\s{0,20}\{?\s{0,20}["']([^"']{0,100})["']""")
 
 
 def element(low: Lowering, node: tree_sitter.Node) -> None:
@@ -23,9 +29,11 @@ def element(low: Lowering, node: tree_sitter.Node) -> None:
             steps += _attribute(low, child, tag, properties)
         elif child.type == "jsx_expression":
             steps += [child, (_spread, properties)]
+    type_ = _TYPE.search(low.text(tag_node)) if tag == "script" else None
+    runs = type_ is None or is_script(type_[1])
     for child in node.named_children if tag_node is not node else ():
         if child.type in ("jsx_expression", "jsx_element", "jsx_self_closing_element"):
-            steps += [child, (_child, child, tag, properties)]
+            steps += [child, (_child, child, tag if runs else "", properties)]
     low.plan(*steps, (_component, name, tag, properties))
 
 
