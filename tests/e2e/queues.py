@@ -68,14 +68,15 @@ class Queue:
         said: str = self.stored().get("status", {}).get("blockedBy", "")
         return said
 
-    def until_blocked(self, seconds: float, *words: str) -> Json:
-        """Wait until what blocks it holds all of these words; the conditions at that moment, by type."""
+    def until_blocked(self, seconds: float, *words: str, reason: str = "") -> Json:
+        """Wait until what blocks it holds all of these words, and Ready that reason; the conditions then, by type."""
         deadline, said = time.monotonic() + seconds, ""
         while time.monotonic() < deadline:
             status = self.stored().get("status", {})
             said = status.get("blockedBy", "")
-            if all(word in said for word in words):
-                return {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
+            conditions = {one["type"]: (one["status"], one["reason"]) for one in status.get("conditions", ())}
+            if all(word in said for word in words) and reason in ("", *conditions.get("Ready", ())):
+                return conditions
             time.sleep(1)  # as often as the status is written: kubectl costs more than what it asks
         raise AssertionError(f"{self.name}: not blocked by {words} within {seconds:g} s, but by {said!r}")
 

@@ -183,6 +183,11 @@ def restarts(cluster: Cluster, pod: str) -> int:
     return count
 
 
+def without_operator(cluster: Cluster) -> None:
+    cluster.kubectl("-n", SECOND, "scale", f"deploy/{SECOND}-bullpen", "--replicas=0")
+    cluster.kubectl("-n", SECOND, "wait", "--for=delete", "pod", "-l", OPERATOR, "--timeout=60s")
+
+
 @pytest.fixture
 def second_cluster(cluster: Cluster) -> Iterator[None]:
     """Another installation on the same Redis: tokens and names are its own, as another cluster's would be."""
@@ -194,6 +199,9 @@ def second_cluster(cluster: Cluster) -> Iterator[None]:
     cluster.helm("upgrade", "--install", SECOND, CHART, "-f", VALUES, "--namespace", SECOND)
     cluster.kubectl("-n", SECOND, "rollout", "status", f"deploy/{SECOND}-bullpen", "--timeout=120s")
     yield
+    # its Role goes with it: what it would still ask for would be forbidden
+    cluster.kubectl("-n", SECOND, "delete", "jobqueues", "--all")
+    without_operator(cluster)
     cluster.helm("uninstall", SECOND, "--namespace", SECOND)
     cluster.kubectl("delete", "namespace", SECOND, "--wait=false")
 
@@ -218,8 +226,7 @@ def test_two_installations_on_one_queue_divide_its_jobs_and_never_touch_each_oth
     died = queue.add("demo-sleep", {"seconds": 20}, attempts=2)
     life = queue.until_running(died, 120)
     assert life.namespace == SECOND
-    cluster.kubectl("-n", SECOND, "scale", f"deploy/{SECOND}-bullpen", "--replicas=0")
-    cluster.kubectl("-n", SECOND, "wait", "--for=delete", "pod", "-l", OPERATOR, "--timeout=60s")
+    without_operator(cluster)
     signal_container(cluster, life.name, "runner", "KILL", namespace=SECOND)
     until("its lock ran out", 60, lambda: not queue.redis.exists(f"bull:shared:{died}:lock"))
     queue.change(suspend=False)

@@ -12,6 +12,8 @@ from e2e.cluster import CONTROL_PLANE, Cluster
 from e2e.permissions import Json, forbidden, granted, used
 
 HERE = Path(__file__).parent
+SLOW = {"test_worker_nodes.py"}
+"""All of it is slow; none of it needs a verb that the others don't."""
 
 
 def audited(cluster: Cluster) -> list[Json]:
@@ -25,7 +27,7 @@ def left_out(request: pytest.FixtureRequest) -> str:
     if options.keyword or any("::" in argument for argument in request.config.args):
         return "some tests were chosen by name"
     run = {item.path.name for item in request.session.items}
-    return ", ".join(sorted({path.name for path in HERE.glob("test_*.py")} - run))
+    return ", ".join(sorted({path.name for path in HERE.glob("test_*.py")} - run - SLOW))
 
 
 def test_nothing_that_a_release_asked_for_was_forbidden(cluster: Cluster) -> None:
