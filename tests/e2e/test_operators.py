@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from e2e.cluster import CONTROL_PLANE, HERE, JOBS, Cluster, until, until_equal
+from e2e.cluster import CONTROL_PLANE, HERE, INFRA, JOBS, PASSWORD, Cluster, until, until_equal
 from e2e.job_types import COMPLETED, GIVEN_BACK_ONCE, RETRIED_ONCE, seconds_between, sleeper
 from e2e.processes import OPERATOR, kill_operator, signal_container
 from e2e.queues import Queue, Queues
@@ -193,7 +193,7 @@ def second_cluster(cluster: Cluster) -> Iterator[None]:
     """Another installation on the same Redis: tokens and names are its own, as another cluster's would be."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SECOND, "labels": labels}})
-    redis = {"url": "redis://redis.infra:6379"}
+    redis = {"url": f"redis://bullpen:{PASSWORD}@redis.{INFRA}:6379"}
     metadata = {"name": "redis", "namespace": SECOND}
     cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": redis})
     cluster.helm("upgrade", "--install", SECOND, CHART, "-f", VALUES, "--namespace", SECOND)

@@ -95,14 +95,19 @@ def address(cluster: Cluster, pod: str) -> str:
 def replica(cluster: Cluster) -> Iterator[None]:
     """Have a second Redis that follows the first, and lead the Service back to that in the end."""
     arguments = ["redis-server", "--bind", "0.0.0.0", "--protected-mode", "no", "--dir", "/tmp", "--save", ""]
-    arguments += ["--appendonly", "yes", "--maxmemory-policy", "noeviction"]
+    arguments += ["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--aclfile", "/users/users.acl"]
     container = {
         "name": "redis",
         "image": "bullpen-redis:e2e",
         "command": [*arguments, "--replicaof", address(cluster, "redis"), "6379"],
         "readinessProbe": {"tcpSocket": {"port": 6379}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "users", "mountPath": "/users"}],
     }
-    spec = {"nodeSelector": {"node-role.kubernetes.io/control-plane": ""}, "containers": [container]}
+    spec = {
+        "nodeSelector": {"node-role.kubernetes.io/control-plane": ""},
+        "containers": [container],
+        "volumes": [{"name": "users", "configMap": {"name": "redis-users"}}],
+    }
     metadata = {"name": OTHER, "namespace": INFRA, "labels": {"app": OTHER}}
     cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     cluster.kubectl("-n", INFRA, "wait", "--for=condition=Ready", f"pod/{OTHER}", "--timeout=90s")
