@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bullpen_processors.sast.demand import wanted_by
 from bullpen_processors.sast.flows import Flow, Flows
@@ -13,10 +13,14 @@ from bullpen_processors.sast.linking import basename
 from bullpen_processors.sast.lower.state import Lowering, Page
 from bullpen_processors.sast.lower.table import handlers
 from bullpen_processors.sast.models import Models
-from bullpen_processors.sast.relevance import SMALLEST, Spots, Vocabulary
 from bullpen_processors.sast.scopes import Function, Scope
 from bullpen_processors.sast.units import Unit
 
+if TYPE_CHECKING:
+    from bullpen_processors.sast.relevance import Spots
+
+SMALLEST: Final = 50_000
+"""Bytes of a script below which everything is looked at."""
 ROUNDS: Final = 8
 """Of lowering what values reached and searching again."""
 
@@ -54,7 +58,11 @@ def lower(page: Page, units: Sequence[Unit], models: Models, *, explain: bool = 
 
 def _spots(unit: Unit, models: Models, *, places: bool) -> Spots | None:
     source = unit.tree.source
-    return Vocabulary(models, places=places).spots(source) if len(source) >= SMALLEST else None
+    if len(source) < SMALLEST:
+        return None
+    from bullpen_processors.sast.relevance import Vocabulary  # noqa: PLC0415 - small pages do without
+
+    return Vocabulary(models, places=places).spots(source)
 
 
 def flows_of(page: Page, models: Models) -> tuple[Flows, list[Flow]]:

@@ -18,6 +18,7 @@ from bullpen_processors.sast.audit import Audit
 from bullpen_processors.sast.context import Given
 from bullpen_processors.sast.external import Budget, Missing, base_of, codes_of, not_fetched
 from bullpen_processors.sast.findings import SastFinding
+from bullpen_processors.sast.literals import Literals
 from bullpen_processors.sast.lower.state import Page
 from bullpen_processors.sast.marks import Marks
 from bullpen_processors.sast.markup import Markup
@@ -95,6 +96,7 @@ def _analyse(payload: Json, settings: SastSettings, progress: Progress, fetch: F
     snippets = truthy(payload.get("includeSnippets"))
     reporter = Reporter(url, markup, units, page, given, snippets=snippets, explain=settings.explain)
     spots = [*parse_errors(units), *Audit(flows, units).spots(), *Sanitization(flows, units).spots()]
+    spots += Literals(flows, units).spots()
     report = reporter.report(Marks(markup).marks(), spots, found)
     progress.progress(100)
     return Outcome(report, len(units), flows.cut, codes.missing)

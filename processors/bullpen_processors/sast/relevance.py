@@ -10,13 +10,10 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from bullpen_processors.sast.models import Models, Sink
 
-SMALLEST: Final = 50_000
-"""Bytes of a script below which everything is looked at."""
 NEAR: Final = 600
 """Bytes on either side in which the other words of a pattern have to stand."""
 _TOKEN: Final = re.compile(rb"[\w$]{3,}|\$(?=\()")
@@ -36,8 +33,7 @@ _PLACES: Final = frozenset({
 """Words of places that are reported without a flow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """How a word has to stand to be about a rule."""
 
     beside: frozenset[bytes] = frozenset()

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import tree_sitter
 
@@ -36,8 +35,7 @@ _LISTS: Final = frozenset({"lexical_declaration", "variable_declaration"})
 _LEXICAL: Final = frozenset({"lexical_declaration", "class_declaration", "function_declaration"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Suspect:
+class _Suspect(NamedTuple):
     node: tree_sitter.Node
     text: str
     """The node's own."""

@@ -56,6 +56,23 @@ def test_a_script_that_the_originals_parser_takes_counts(code: str) -> None:
     assert f"no-eval:inline-script[#1]:l1c0-l1c7@{URL}" in found
 
 
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("var key = 'AKIAIOSFODNN7EXAMPLE'", ["hardcoded-secret"]),
+        ("var key = `-----BEGIN RSA PRIVATE KEY-----\n`", ["hardcoded-secret"]),
+        ("// AKIAIOSFODNN7EXAMPLE", []),
+        ("var key = 'AKIA'", []),
+        ("f(/^(a+)+$/.test(x))", ["redos"]),
+        ("f(/^(?:[a-z]*)*$/.test(x))", ["redos"]),
+        ("f(/^(a+b)+$/.test(x))", []),
+        ("f('(a+)+')", []),
+    ],
+)
+def test_literals_that_no_page_should_hold_are_reported(code: str, found: list[str]) -> None:
+    assert [one.partition(":")[0] for one in ids(scripts=[{"code": code}])] == found
+
+
 def test_a_script_is_named_by_its_place_in_the_payload_whatever_its_id_counts() -> None:
     found = analyse(html='<a onclick="f()">', scripts=[{"code": "eval(x)"}]).value()["result"]["findings"]
     [script] = [finding for finding in found if finding["ruleId"] == "no-eval"]

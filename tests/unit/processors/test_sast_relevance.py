@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bullpen_processors.sast.analysis import flows_of, lower
+from bullpen_processors.sast.analysis import SMALLEST, flows_of, lower
 from bullpen_processors.sast.lower.state import Page
 from bullpen_processors.sast.models import built_in_models
-from bullpen_processors.sast.relevance import SMALLEST, Vocabulary
+from bullpen_processors.sast.relevance import Vocabulary
 from bullpen_processors.sast.units import units_of
 
 FILLING = "\n".join(

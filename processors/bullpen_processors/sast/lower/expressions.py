@@ -75,7 +75,7 @@ def string(low: Lowering, node: tree_sitter.Node) -> None:
 
 def regex(low: Lowering, node: tree_sitter.Node) -> None:
     """A pattern: its text decides whether it is a check or a sanitizer."""
-    value = low.graph.node()
+    value = low.new(node)
     low.page.regexes[value] = low.text(node)
     low.page.constants.add(value)
     low.values.append(value)

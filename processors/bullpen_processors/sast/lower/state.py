@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import tree_sitter
 
 from bullpen_processors.sast.graph import NOTHING, Graph, Node
-from bullpen_processors.sast.relevance import Spots
 from bullpen_processors.sast.scopes import Assignment, Call, Class, Function, Scope, Variable
 from bullpen_processors.sast.syntax import Tree
+
+if TYPE_CHECKING:
+    from bullpen_processors.sast.relevance import Spots
 
 Step: TypeAlias = Any
 """A syntax node, which leaves one value, or a tuple of a function and its arguments after the lowering."""
