@@ -105,22 +105,36 @@ def units_of(html: str, scripts: Json, fetched: Mapping[int, str], is_live: Call
         taken = is_taken(tree, module=True)
         parsed += taken
         yield unit
-        inner = "" if taken or unit.is_dead else scripts_within(code)
+        inner = "" if taken or unit.is_dead else scripts_within(code, tree)
         if inner:
             yield replace(unit, tree=parse(inner))
 
 
-def scripts_within(code: str) -> str:
+def scripts_within(code: str, tree: Tree) -> str:
     """Return the scripts of markup that was delivered as a script, each where it stands, and blanks for the rest."""
     kept, at = list[str](), 0
     for begin in _SCRIPT_TAG.finditer(code):
         if begin.start() < at:
             continue
+        if not kept and _is_text(tree, len(code[: begin.start()].encode("utf-8", "replace"))):
+            return ""
         end = _SCRIPT_END.search(code, begin.end())
         until = len(code) if end is None else end.start()
         kept += (_blank(code[at : begin.end()]), code[begin.end() : until])
         at = until
     return "".join(kept)
+
+
+def _is_text(tree: Tree, place: int) -> bool:
+    """Tell whether a place lies in a text or a comment, which may well speak of markup."""
+    node = tree.at(place, place + 1)
+    return node is not None and node.type in (
+        "string",
+        "string_fragment",
+        "template_string",
+        "comment",
+        "regex_pattern",
+    )
 
 
 def _blank(text: str) -> str:

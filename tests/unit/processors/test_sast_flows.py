@@ -79,6 +79,7 @@ def test_markup_that_was_delivered_as_a_script_is_read_for_its_scripts() -> None
     code = "var p = window.name;\n<html>\n<script>eval(p.replace(/</g, '&lt;'));</script></html>"
     [found] = [one for one in findings(code) if one["ruleId"] == "taint-flow"]
     assert (found["file"], found["line"], found["col"]) == ("inline-script[#0]", 3, 13)
+    assert flows("var t = '<script>eval(name)</script>'; x = (") == []
 
 
 def test_the_address_stays_the_address_whatever_it_is_set_to() -> None:
