@@ -16,7 +16,7 @@ from bullpen_processors.sast.models import Models, Sink
 
 NEAR: Final = 600
 """Bytes on either side in which the other words of a pattern have to stand."""
-_TOKEN: Final = re.compile(rb"[\w$]{3,}|\$(?=\()")
+_TOKEN: Final = re.compile(rb"[\w$]{3,}|\$(?=\()|ws(?=://)")
 _WORD: Final = re.compile(r"[\w$-]+")
 _CALLED: Final = re.compile(rb"\s*(?:\?\.)?\s*[(`]")
 _ASSIGNED: Final = re.compile(rb"[\"']?\]?\s*(?:\+|\|\||\?\?)?=(?!=)")
@@ -27,8 +27,10 @@ _ROOTS: Final = (b"window.", b"self.", b"top.", b"parent.", b"globalThis.")
 _PLACES: Final = frozenset({
     "eval", "Function", "innerHTML", "outerHTML", "insertAdjacentHTML", "write", "writeln", "appendChild",
     "createElement", "open", "assign", "postMessage", "cookie", "domain", "localStorage", "sessionStorage", "http",
-    "ftp", "replace", "javascript", "vbscript", "data", "enabled", "enableSvg", "location", "message", "setItem",
+    "ftp", "ws", "replace", "javascript", "vbscript", "data", "enabled", "enableSvg", "location", "message", "setItem",
     "$cookies", "$cookieStore", "$templateCache", "$cacheFactory", "Cookies", "bypassSecurityTrustHtml", "trustAsHtml",
+    "execUnsafeLocalFunction", "imgSrcSanitizationWhitelist", "aHrefSanitizationWhitelist",
+    "imgSrcSanitizationTrustedUrlList", "aHrefSanitizationTrustedUrlList",
 })  # fmt: skip
 """Words of places that are reported without a flow."""
 
