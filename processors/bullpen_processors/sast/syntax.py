@@ -13,6 +13,7 @@ from typing import Final
 import tree_sitter
 
 from bullpen_processors.ontoweb.javascript import well_formed
+from bullpen_processors.sast.trial import readable
 
 _WIDE: Final = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _PIECE: Final = 1 << 20
@@ -142,9 +143,10 @@ class Tree:
 def _parsed(name: str, source: bytes) -> tuple[tree_sitter.Tree, int | None]:
     """Parse, and return where it was cut if it took too long: half as much is read, until that goes.
 
-    Recovery from errors may take time that grows with the square of their number.
+    Recovery from errors may take time and memory that grow with the square of their number.
     """
-    end, parser = len(source), tree_sitter.Parser(language(name))
+    parser = tree_sitter.Parser(language(name))
+    end = readable(source, lambda: parser.parse(source))
     while True:
         try:
             tree = parser.parse(_reader(source, end), encoding="utf8", progress_callback=_patience(end))

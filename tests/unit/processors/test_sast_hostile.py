@@ -6,11 +6,14 @@ import time
 from typing import Any
 
 import pytest
+import tree_sitter
 
 from bullpen_processors.sast.analyzer import SastAnalyze
-from bullpen_processors.sast.syntax import Tree
+from bullpen_processors.sast.syntax import Tree, language
+from bullpen_processors.sast.trial import readable
 from fakes.processing import process
 
+GREEDY = "/re[(]*/g" * 400 + "/reL = '<b>' + 1" + "[(]*/g/re" * 900 + "(]*/g/re[" * 250
 AROUND = ("e.innerHTML = location.hash", "document.write(name)")
 
 
@@ -28,6 +31,7 @@ def findings(script: str, html: str = "") -> tuple[list[dict[str, Any]], float]:
         pytest.param("1" + "+1" * 50_000, "", id="a-sum-of-50000"),
         pytest.param("(" * 20_000 + ")" * 20_000, "", id="nested-parentheses"),
         pytest.param("[" * 20_000, "", id="never-closed"),
+        pytest.param(GREEDY, "", id="brackets-whose-recovery-takes-a-gigabyte"),
         pytest.param("await " * 5_000, "", id="awaits-of-awaits"),
         pytest.param("[" * 10_000 + "await a" + "]" * 10_000, "", id="an-await-deep-down"),
         pytest.param("`${" * 5_000, "", id="templates-in-templates"),
@@ -51,3 +55,20 @@ def test_a_script_that_takes_too_long_to_parse_is_cut_and_that_is_said() -> None
     tree = Tree(script, "javascript")
     assert tree.is_broken
     assert tree.error_at is not None
+
+
+@pytest.mark.parametrize(
+    ("script", "is_read"),
+    [
+        pytest.param("f(" * 150, True, id="few"),
+        pytest.param(f"a = '{'(' * 5_000}'; eval(location.hash)", True, id="in-a-text"),
+        pytest.param("(" * 20_000, True, id="many-that-cost-nothing"),
+        pytest.param(GREEDY, False, id="many-that-cost-a-gigabyte"),
+    ],
+)
+def test_a_script_whose_brackets_do_not_close_is_read_as_far_as_memory_goes(script: str, is_read: bool) -> None:
+    parser = tree_sitter.Parser(language("javascript"))
+    source = script.encode()
+    end = readable(source, lambda: parser.parse(source))
+    assert (end == len(source)) is is_read
+    assert end > 1_000 or is_read
