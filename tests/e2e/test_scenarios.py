@@ -242,7 +242,7 @@ def test_the_images_hold_only_what_is_theirs(cluster: Cluster) -> None:
     inside = {
         image: run("docker", "run", "--rm", "--entrypoint", "python", f"bullpen-{image}:e2e", "-c", program, *modules)
         for image, modules in {
-            "runner": ["kopf", "kubernetes", "bullpen_operator", "pydantic", "bullpen_runner", "bullpen_processors"],
+            "runner": ["kopf", "kubernetes", "bullpen_operator", "bullpen_runner", "bullpen_processors"],
             "operator": ["bullpen_runner", "bullpen_processors", "pyoxigraph", "bullpen_operator"],
         }.items()
     }
