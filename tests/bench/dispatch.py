@@ -125,9 +125,11 @@ def steady(one: Bench, jobs: int) -> list[Row]:
     waits = [(created[job_id] - at) * 1000 for job_id, at in added.items()]
     seen = queue.node.heard()
     tells = [seen[job_id]["at"] - seen[job_id]["returnvalue"]["at"] for job_id in added]
+    _, posts = bare(one.cluster, one.kube_jobs, queue.name, pause_s=1.0)
     spent = {name: (count - before.get(name, 0.0)) / jobs for name, count in after.items()}
     return [
         timed("add -> KubeJob created, 1 job/s", waits, 50, 300),
+        timed("... beside a bare create of the same object", posts, None, None),
         timed("processor returned -> `completed` in Node", tells, None, None),
         _requests(spent),
     ]
@@ -168,7 +170,7 @@ def burst(one: Bench) -> list[Row]:
         queue = released(one.queues, f"burst{number}", one.kube_jobs)
         ours = _rate(one.kube_jobs, queue.name)
         _all_have_pods(one, queue.name)
-        theirs = bare(one.cluster, one.kube_jobs, queue.name)
+        theirs, _ = bare(one.cluster, one.kube_jobs, queue.name)
         _all_have_pods(one, theirs)
         rates.append((ours, _rate(one.kube_jobs, theirs)))
         ratios.append(ours / rates[-1][1])

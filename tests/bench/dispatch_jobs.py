@@ -136,14 +136,17 @@ def _suspend(queue: Queue, value: str) -> None:
     queue.cluster.kubectl("patch", "jobqueue", queue.name, "--type=merge", "-p", f'{{"spec": {{"suspend": {value}}}}}')
 
 
-def bare(cluster: Cluster, kube_jobs: KubeWatch, name: str) -> str:
-    """Create the KubeJobs of a queue again under other names, in a bare loop; return the queue that they name now."""
+def bare(cluster: Cluster, kube_jobs: KubeWatch, name: str, pause_s: float = 0.0) -> tuple[str, list[float]]:
+    """Create the KubeJobs of a queue again in a bare loop, under the name of another queue.
+
+    Returns that name, and the milliseconds that each creation took.
+    """
     other = f"{name}-bare"
     bodies = [_again(heard.body, name, other) for heard in kube_jobs.added(name).values()]
-    command = ("exec", "-i", "deploy/bp-bullpen", "--", "python", "-c", _LOOP.read_text())
-    cluster.kubectl(*command, stdin=json.dumps(bodies), timeout_s=300)
-    until(f"{BURST} KubeJobs of {other}", 120, lambda: len(kube_jobs.added(other)) == BURST)
-    return other
+    command = ("exec", "-i", "deploy/bp-bullpen", "--", "python", "-c", _LOOP.read_text(), str(pause_s))
+    took = json.loads(cluster.kubectl(*command, stdin=json.dumps(bodies), timeout_s=300 + 2 * pause_s * len(bodies)))
+    until(f"the KubeJobs of {other}", 120, lambda: len(kube_jobs.added(other)) == len(bodies))
+    return other, [1000 * seconds for seconds in took]
 
 
 def _again(body: dict[str, Any], queue: str, other: str) -> dict[str, Any]:
