@@ -29,7 +29,7 @@ conformance:  ## hold the recorded jobs of the original worker against ours (CAS
 	$(READY)
 	@$(RUN) -m pytest tests/conformance -m conformance -q $(ARGS)
 
-e2e:  ## run the scenarios on a kind cluster (<= 12 minutes on a ready host)
+e2e:  ## run the scenarios on a kind cluster (<= 25 minutes on a ready host)
 	$(READY)
 	@$(RUN) -m pytest tests/e2e -m "not slow" $(ARGS)
 
