@@ -34,7 +34,9 @@ def test_a_pod_that_is_cut_off_for_longer_than_its_lock_completes_in_its_one_att
     name = f"cut-off-{kind}-{seconds}"
     result = json.dumps({"seconds": seconds})
     text = f"sleep {seconds}; echo '{result}' >$BULLPEN_RESULT"
-    queue = queues.serve(name, sleeper() if kind == "managed" else script(text), lockDuration="4s")
+    # the sidecar gives up on Redis after 10 s, and must then have time to say what the job returned
+    plain = script(text, pod={"terminationGracePeriodSeconds": 30})
+    queue = queues.serve(name, sleeper() if kind == "managed" else plain, lockDuration="4s")
     job_id = queue.add("demo-sleep" if kind == "managed" else "sh", {"seconds": seconds}, attempts=1)
     life = queue.until_running(job_id, 200)
     [pod] = queue.pods(job_id)
