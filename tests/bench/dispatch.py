@@ -114,7 +114,7 @@ def steady(one: Bench, jobs: int) -> list[Row]:
     """One job a second: from add to KubeJob, from the processor's return to Node's `completed`, and requests."""
     one.configure({})
     stamp_package(one.cluster)
-    queue = one.queues.serve("steady", [stamped()], concurrency=10)
+    queue = one.queues.serve("steady", [stamped()], concurrency=jobs)  # so that no job waits for a place
     queue.node.listen()
     before = kube_requests(one.queues.metrics())
     added = one_a_second(queue, jobs)
