@@ -17,10 +17,10 @@ MIB = 2**20
 MEMORY = "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes"
 CPU = "cat /sys/fs/cgroup/cpu.max 2>/dev/null || (cd /sys/fs/cgroup/cpu && cat cpu.cfs_quota_us cpu.cfs_period_us)"
 LIMITS = {"limits": {"memory": "96Mi", "cpu": "250m"}, "requests": {"cpu": "10m", "memory": "32Mi"}}
-# `tail` keeps 80 MB; the shell outlives its kill for a moment, so that containerd has heard of it when it ends
+# `tail` keeps 80 MB; the shell outlives its kill until containerd has heard of it: seconds, on a busy node
 HUNGRY = (
     "head -c 80000000 /dev/zero | tail >/dev/null; status=$?; "
-    '[ $status = 0 ] || { sleep 5; exit $status; }; echo fed >"$BULLPEN_RESULT"'
+    '[ $status = 0 ] || { sleep 12; exit $status; }; echo fed >"$BULLPEN_RESULT"'
 )
 
 
