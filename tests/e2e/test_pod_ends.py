@@ -182,9 +182,9 @@ def test_a_kube_job_that_is_suspended_while_it_runs_is_given_back_and_its_second
     queue.until_counts(240, completed=1)
     assert queue.story(job_id) == GIVEN_BACK_ONCE
     assert queue.spent(job_id) == ("1", "2")
+    until("its KubeJob has made a second pod", 90, lambda: len(queue.history.of(queue.name)) == 3)
     of_old = [life for life in queue.until_ended(job_id) if life.name.startswith(name)]
     assert [life.exit_code for life in of_old] == [143, 76], "the second pod found its fence taken"
-    assert len(queue.history.of(queue.name)) == 3
 
 
 @pytest.mark.beside
