@@ -24,7 +24,7 @@ from support import ROOT
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("ontowebpt")]
 
-MANIFESTS: Final = ("jobqueue-http.yaml", "jobqueue-sparql.yaml", "jobqueue-techstack.yaml")
+MANIFESTS: Final = ("jobqueue-http.yaml", "jobqueue-sparql.yaml", "jobqueue-techstack.yaml", "jobqueue-sast.yaml")
 TRAFFIC: Final = json.loads((ROOT / "examples" / "traffic" / "vulpy.json").read_text())["payload"]["items"]
 INSERT: Final = "INSERT DATA { GRAPH <urn:g> { <urn:s> <urn:p> 'é 😀' } }"
 
@@ -204,6 +204,35 @@ def test_findings_of_posted_requests_are_stored_and_read_back_by_the_api(platfor
 
 def iri_of(finding: dict[str, Any]) -> str:
     return "urn:finding:" + quote(f"http:{finding['ruleId']}:{finding['requestId']}", safe="!*'()")
+
+
+PAGE: Final = {
+    "url": "https://shop.example/p",
+    "html": '<form action="http://other.example/"><input name="é 😀"></form><a onclick="eval(name)">x</a>',
+    "scripts": [{"src": "https://shop.example/a.js", "code": "document.body.innerHTML = location.hash.slice(1);"}],
+    "forms": [{"action": "http://other.example/", "method": "get", "inputs": ["é 😀"]}],
+}
+
+
+def test_findings_of_a_posted_page_are_stored_and_read_back_by_the_api(platform: Platform) -> None:
+    status, said = platform.api.post("/analyzer/analyze", PAGE)
+    assert (status, said["accepted"]) == (202, True)
+    name, event = platform.browser.await_event("analyzer", said["jobId"])
+    value = event["returnvalue"]
+    assert (name, value["insertStatus"]) == ("completed", 204)
+    assert platform.api.get("analyzer", "results", said["jobId"])[1]["result"] == value
+
+    found = {"urn:finding:" + quote(one["findingId"], safe="!*'()"): one for one in value["result"]["findings"]}
+    assert [one["ruleId"] for one in found.values() if one["severity"] == "high"] != []
+    status, listed = platform.api.get("analyzer", "finding", "list?limit=1000")
+    total, stats = listed["page"]["total"], value["result"]["stats"]
+    print(f"{platform.graph.name}: page {said['jobId']} {name}, {stats}, {total} findings listed")
+    assert (status, total, sorted(listed["items"])) == (200, len(found), sorted(found))
+    for iri, finding in found.items():
+        status, shown = platform.api.get("analyzer", "finding", iri)
+        told = (iri, finding["ruleId"], finding["severity"].upper(), finding["description"], finding["category"])
+        fields = (shown["id"], shown["ruleId"], shown["severity"], shown["description"], shown["findingCategory"])
+        assert (status, fields) == (200, told)
 
 
 def test_the_dashboards_log_shows_what_runners_say_and_each_attempt_once(platform: Platform) -> None:
