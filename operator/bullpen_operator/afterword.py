@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from bullpen_operator.classify import Outcome, Verdict
 from bullpen_operator.escaping import safe
 from bullpen_operator.joblog import note
+from bullpen_operator.outcome import Outcome, Verdict
 from bullpen_operator.ports import LauncherUnavailableError
 from bullpen_operator.seen import Attempt, KubeJobSeen, PodSeen
 from bullpen_operator.served import Lane

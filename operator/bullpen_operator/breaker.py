@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bullpen_operator.classify import START_FAILURE, Fault, Outcome, Verdict
+from bullpen_operator.outcome import START_FAILURE, Fault, Outcome, Verdict
 
 FIRST_INTERVAL_S: Final = 10.0
 LONGEST_INTERVAL_S: Final = 300.0

@@ -10,17 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from bullpen_operator.classify import (
-    SPEC_CHANGED,
-    Outcome,
-    Verdict,
-    cancelled,
-    changed,
-    classify,
-    lost,
-    over,
-    timed_out,
-)
+from bullpen_operator.classify import classify, lost, over, timed_out
+from bullpen_operator.outcome import SPEC_CHANGED, Outcome, Verdict, cancelled, changed
 from bullpen_operator.seen import Attempt, KubeJobSeen, PodPhase, PodSeen
 from bullpen_protocol.assignment import RENEWALS_PER_LOCK
 from bullpen_protocol.bullmq import Location

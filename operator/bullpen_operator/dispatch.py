@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bullpen_operator.classify import Fault, Outcome, Verdict
 from bullpen_operator.escaping import safe
 from bullpen_operator.events import EventKind
+from bullpen_operator.outcome import Fault, Outcome, Verdict
 from bullpen_operator.ports import ConfigurationFaultError, LaunchError, LauncherUnavailableError
 from bullpen_operator.seen import Attempt
 from bullpen_operator.served import Lane

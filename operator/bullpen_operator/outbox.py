@@ -11,7 +11,8 @@ import asyncio
 import logging
 from typing import Final
 
-from bullpen_operator.classify import Outcome, classify
+from bullpen_operator.classify import classify
+from bullpen_operator.outcome import Outcome
 from bullpen_operator.ports import StoreRefusedError, StoreUnavailableError
 from bullpen_operator.records import Entry, bound_by, outcome_left, owes_record, record_of, telling_pod
 from bullpen_operator.seen import Attempt, KubeJobSeen

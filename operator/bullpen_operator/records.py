@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from bullpen_operator.classify import CANCELLED, GIVEN_UP, Outcome, Verdict, cancelled
+from bullpen_operator.outcome import CANCELLED, GIVEN_UP, Outcome, Verdict, cancelled
 from bullpen_operator.seen import Attempt, KubeJobSeen, PodSeen
 from bullpen_protocol.assignment import RunnerOutcome, TerminationMessage
 from bullpen_protocol.bullmq import GIVEN_BACK, Finish, Job

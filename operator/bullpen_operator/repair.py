@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bullpen_operator.afterword import leave
-from bullpen_operator.classify import SPEC_CHANGED, over, told
+from bullpen_operator.classify import over, told
 from bullpen_operator.decide import ASTRAY, Action, Do, Moment, bound_uid, decide, owns
 from bullpen_operator.dispatch import Dispatch
 from bullpen_operator.events import EventKind
 from bullpen_operator.naming import kube_job_name
 from bullpen_operator.outbox import Outbox
+from bullpen_operator.outcome import SPEC_CHANGED
 from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.served import Lane
 from bullpen_operator.settle import Settle

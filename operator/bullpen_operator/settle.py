@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bullpen_operator.classify import CANCELLED, GIVEN_UP, SPEC_CHANGED, STORE_AWAY, Fault, Outcome, Verdict, no_value
 from bullpen_operator.events import EventKind
 from bullpen_operator.joblog import TOLD, gist, note
 from bullpen_operator.outbox import Outbox
+from bullpen_operator.outcome import CANCELLED, GIVEN_UP, SPEC_CHANGED, STORE_AWAY, Fault, Outcome, Verdict, no_value
 from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.served import Lane
 from bullpen_operator.sizes import Sizes, escalated

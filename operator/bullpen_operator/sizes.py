@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bullpen_operator.classify import Fault, Outcome, Verdict
 from bullpen_operator.fields import quantity
+from bullpen_operator.outcome import Fault, Outcome, Verdict
 from bullpen_operator.resources import Limits, Resources
 from bullpen_operator.seen import Allowance, AttemptSettings
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bullpen_operator.classify import Outcome, Verdict, classify, over, told
+from bullpen_operator.classify import classify, over, told
 from bullpen_operator.events import EventKind
 from bullpen_operator.joblog import note_wait
 from bullpen_operator.outbox import Outbox
+from bullpen_operator.outcome import Outcome, Verdict
 from bullpen_operator.repair import Repair
 from bullpen_operator.seen import KubeJobSeen
 from bullpen_operator.served import Lane

@@ -19,7 +19,7 @@ REASON_LIMIT: Final = 512
 
 
 class ExitCode(IntEnum):
-    """How a runner ends. The only table of exit codes; classify.py reads it, the docs show it."""
+    """How a runner ends. The only table of exit codes; ended.py reads it, the docs show it."""
 
     COMPLETED = 0
     """The job is completed in Redis."""

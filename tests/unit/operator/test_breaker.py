@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bullpen_operator.breaker import FIRST_INTERVAL_S, LONGEST_INTERVAL_S, START_FAILURES, Breaker, Change
-from bullpen_operator.classify import START_FAILURE, Fault, Outcome, Verdict
+from bullpen_operator.outcome import START_FAILURE, Fault, Outcome, Verdict
 
 BAD_IMAGE = Outcome(Verdict.GIVE_BACK, "image", "its image can't be pulled", Fault.CONFIGURATION)
 NO_START = Outcome(Verdict.GIVE_BACK, START_FAILURE, "ended before it took the job", Fault.DISRUPTION)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bullpen_operator.breaker import Breaker
-from bullpen_operator.classify import CANCELLED
 from bullpen_operator.events import EventKind
+from bullpen_operator.outcome import CANCELLED
 from fakes.cluster import FakeKubeJob, FakePod
 from fakes.operators import Desk
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from bullpen_operator.classify import Fault, Outcome, Verdict
 from bullpen_operator.events import EventKind
 from bullpen_operator.model import JobQueueSpec
+from bullpen_operator.outcome import Fault, Outcome, Verdict
 from bullpen_operator.served import Served
 from fakes.operators import Desk, a_spec
 

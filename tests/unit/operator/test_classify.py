@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bullpen_operator.classify import Fault, Outcome, Verdict, classify, lost, timed_out, told
+from bullpen_operator.classify import classify, lost, timed_out, told
+from bullpen_operator.outcome import Fault, Outcome, Verdict
 from bullpen_operator.seen import KubeJobSeen, PodPhase, PodSeen, Terminated
 from bullpen_protocol.assignment import ExitCode, RunnerOutcome, TerminationMessage
 from fakes.sights import NOW, UID, a_pod, an_attempt, ended, failed, kube_job, running, waits

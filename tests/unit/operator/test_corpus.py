@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from bullpen_operator.classify import Outcome, Verdict, classify
+from bullpen_operator.classify import classify
 from bullpen_operator.decide import Do, Moment, decide
 from bullpen_operator.kube import KubeRefusedError
 from bullpen_operator.kube_launcher import launch_error
 from bullpen_operator.manifest import Placement, kube_job
 from bullpen_operator.model import JobType
+from bullpen_operator.outcome import Outcome, Verdict
 from bullpen_operator.ports import ConfigurationFaultError, LaunchError, LauncherUnavailableError
 from bullpen_operator.seen import Attempt, KubeJobSeen
 from bullpen_operator.seen_from import (

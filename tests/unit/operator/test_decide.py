@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from bullpen_operator.classify import Verdict
 from bullpen_operator.decide import Action, Do, Moment, decide, owns
+from bullpen_operator.outcome import Verdict
 from bullpen_operator.seen import Attempt, KubeJobSeen, PodPhase
 from bullpen_protocol.assignment import RunnerOutcome, TerminationMessage
 from bullpen_protocol.bullmq import Location

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bullpen_operator.classify import Fault, Outcome, Verdict
 from bullpen_operator.events import EventKind
 from bullpen_operator.outbox import ENTRY_BYTES
+from bullpen_operator.outcome import Fault, Outcome, Verdict
 from bullpen_operator.ports import LauncherUnavailableError
 from bullpen_operator.records import Entry
 from bullpen_protocol.assignment import ExitCode, RunnerOutcome, TerminationMessage

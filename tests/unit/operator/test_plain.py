@@ -8,9 +8,9 @@ from typing import Any, Final
 import pytest
 
 from bullpen_operator import naming
-from bullpen_operator.classify import Fault, Outcome, Verdict
 from bullpen_operator.decide import Do, Moment, decide
 from bullpen_operator.manifest import attempt_to_text
+from bullpen_operator.outcome import Fault, Outcome, Verdict
 from bullpen_operator.seen import Attempt, AttemptSettings
 from bullpen_operator.seen_from import kube_job_seen, owned_pod
 from bullpen_protocol.assignment import RunnerOutcome, TerminationMessage

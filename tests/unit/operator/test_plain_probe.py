@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bullpen_operator.classify import Fault, Outcome, Verdict
+from bullpen_operator.outcome import Fault, Outcome, Verdict
 from fakes.operators import Desk, a_spec
 
 IMAGELESS = Outcome(Verdict.GIVE_BACK, "image", "its image can't be pulled", Fault.CONFIGURATION)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bullpen_operator.classify import Fault, Outcome, Verdict
+from bullpen_operator.outcome import Fault, Outcome, Verdict
 from bullpen_operator.records import Entry, bound_by, outcome_left, owes_record, record_of, sha256_of, telling_pod
 from bullpen_operator.seen import Allowance, PodSeen
 from bullpen_protocol.assignment import RunnerOutcome, TerminationMessage

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from bullpen_operator.classify import Fault, Outcome, Verdict
 from bullpen_operator.events import EventKind
+from bullpen_operator.outcome import Fault, Outcome, Verdict
 from bullpen_operator.seen import Attempt
 from bullpen_operator.settle import LONGEST_DELAY_MS, GiveBacks, capped, delay_ms
 from bullpen_protocol.bullmq import Job, QueueError

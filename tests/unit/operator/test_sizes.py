@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bullpen_operator.classify import Fault, Outcome, Verdict
 from bullpen_operator.manifest import Placement, kube_job
 from bullpen_operator.model import JobQueueSpec, JobType
+from bullpen_operator.outcome import Fault, Outcome, Verdict
 from bullpen_operator.seen import Allowance, AttemptSettings
 from bullpen_operator.sizes import Sizes, escalated, resources_of, sized, text_of
 from fakes.operators import Desk, a_spec
