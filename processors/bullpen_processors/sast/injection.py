@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bullpen_processors.sast.lower.state import Page
+from bullpen_processors.sast.resolving import Resolver
 from bullpen_processors.sast.scopes import Call, Function
-
-if TYPE_CHECKING:
-    from bullpen_processors.sast.linking import Links
 
 _REGISTER: Final = frozenset({"factory", "service", "provider", "constant", "value"})
 _INJECT: Final = frozenset({*_REGISTER, "controller", "directive", "run", "config", "filter", "component"})
 
 
-def inject(page: Page, links: Links) -> None:
+def inject(page: Page, resolver: Resolver) -> None:
     """AngularJS hands what `factory("name", f)` made to every function with a parameter of that name."""
     made: dict[str, list[int]] = {}
     wanted: list[Function] = []
     for call in page.calls:
         if call.name in _INJECT and call.arguments and call.receiver:
-            for function in _injected(page, links, call):
+            for function in _injected(page, resolver, call):
                 wanted.append(function)
                 if call.name in _REGISTER and call.texts[0]:
                     made.setdefault(call.texts[0], []).extend(function.returns)
@@ -33,10 +31,10 @@ def inject(page: Page, links: Links) -> None:
             page.graph.edge(value, parameter)
 
 
-def _injected(page: Page, links: Links, call: Call) -> Iterator[Function]:
+def _injected(page: Page, resolver: Resolver, call: Call) -> Iterator[Function]:
     """Yield the functions of a registration: the last argument, or the last element of it."""
     given = call.arguments[-1]
     listed = page.elements.get(given)
-    for function in links.functions(listed[-1] if listed else given):
+    for function in resolver.functions(listed[-1] if listed else given):
         if isinstance(function, Function):
             yield function

@@ -44,7 +44,7 @@ class Links:
         self._modules()
         self._inherit()
         if not self._linked["calls"]:
-            inject(self.page, self)
+            inject(self.page, self.resolver)
         self.resolver.forget()
         known = [call for call in self._unknown if self.functions(call.callee)]  # since more was lowered
         self._unknown = [call for call in self._unknown if not self.functions(call.callee)]
