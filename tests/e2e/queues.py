@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from e2e.cluster import Cluster, until, until_equal
+from e2e.cluster import WORKER, Cluster, until, until_equal
 from e2e.history import PodHistory, PodLife
 from servers.node import NodeClient, NodeQueue
 
@@ -104,6 +104,11 @@ class Queue:
         """Read how many attempts were counted, and how often it was claimed."""
         job = self.job(job_id)
         return job.get("atm", "0"), job["ats"]
+
+    def drain_worker(self) -> None:
+        """Drain the worker of this queue's pods alone: evictions are rationed, and others have left many behind."""
+        options = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s")
+        self.cluster.kubectl("drain", WORKER, *options, f"--pod-selector=bullpen.dev/queue={self.name}")
 
     def until_counts(self, seconds: float, **counts: int) -> None:
         """Wait until the jobs are distributed exactly so."""

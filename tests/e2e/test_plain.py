@@ -80,14 +80,12 @@ def test_out_of_memory_is_counted_and_says_so(queues: Queues) -> None:
 
 
 @pytest.mark.row(9)
-def test_a_drained_plain_job_is_given_back_though_it_exits_with_0(
-    cluster: Cluster, queues: Queues, worker_back: None
-) -> None:
+def test_a_drained_plain_job_is_given_back_though_it_exits_with_0(queues: Queues, worker_back: None) -> None:
     text = "trap 'exit 0' TERM; n=0; while [ $n -lt 60 ]; do n=$((n+1)); sleep 0.1; done; echo whole >$BULLPEN_RESULT"
     queue = queues.serve("plain-drained", script(text))
     job_id = queue.add("sh", {}, attempts=1)
     assert queue.until_running(job_id).node == WORKER
-    cluster.kubectl("drain", WORKER, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s")
+    queue.drain_worker()
     assert completed(queue, job_id) == "whole"
     assert queue.story(job_id) == GIVEN_BACK_ONCE
     assert (queue.job(job_id)["atm"], queue.job(job_id)["ats"]) == ("1", "2"), "no attempt was spent on the drain"

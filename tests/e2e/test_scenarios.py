@@ -29,10 +29,6 @@ def select(cluster: Cluster, query: str) -> list[dict[str, str]]:
     return [{name: cell["value"] for name, cell in row.items()} for row in rows]
 
 
-def drain(cluster: Cluster, *arguments: str) -> None:
-    cluster.kubectl("drain", WORKER, "--ignore-daemonsets", "--delete-emptydir-data", "--force", *arguments)
-
-
 def test_http_traffic_goes_from_add_to_a_sparql_answer(cluster: Cluster, queues: Queues) -> None:
     queue = queues.serve(
         "http",
@@ -87,11 +83,11 @@ def test_out_of_memory_is_counted_retried_and_failed_with_its_reason(queues: Que
 
 
 @pytest.mark.row(9)
-def test_a_drained_job_is_given_back_and_runs_elsewhere(cluster: Cluster, queues: Queues, worker_back: None) -> None:
+def test_a_drained_job_is_given_back_and_runs_elsewhere(queues: Queues, worker_back: None) -> None:
     queue = queues.serve("drained", sleeper())
     job_id = queue.add("demo-sleep", {"seconds": 6}, attempts=1)
     assert queue.until_running(job_id).node == WORKER
-    drain(cluster, "--timeout=60s")
+    queue.drain_worker()
     queue.until_counts(60, completed=1)
     assert queue.story(job_id) == GIVEN_BACK_ONCE
     assert (queue.job(job_id)["atm"], queue.job(job_id)["ats"]) == ("1", "2"), "no attempt was spent on the drain"
@@ -103,12 +99,12 @@ def test_a_drained_job_is_given_back_and_runs_elsewhere(cluster: Cluster, queues
 
 
 @pytest.mark.row(9)
-def test_a_drained_pod_that_lingers_is_waited_for(cluster: Cluster, queues: Queues, worker_back: None) -> None:
+def test_a_drained_pod_that_lingers_is_waited_for(queues: Queues, worker_back: None) -> None:
     queue = queues.serve("lingering", sleeper(grace_s=20, linger_s=12))
     job_id = queue.add("demo-sleep", {"seconds": 25}, attempts=1)
     first = queue.until_running(job_id)
     assert first.node == WORKER
-    drain(cluster, "--timeout=60s")
+    queue.drain_worker()
     queue.until_counts(60, completed=1)
     lives = queue.until_ended(job_id)
     assert len(lives) == 2
