@@ -76,6 +76,7 @@ def test_pods_that_were_collected_while_no_operator_ran_are_judged_by_their_jobs
     assert [life.job_id for life in queue.history.of(queue.name)].count(finished) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.row(37)
 def test_an_api_server_that_is_killed_costs_no_job_anything(cluster: Cluster, queues: Queues) -> None:
     queue = queues.serve("api-server", sleeper(), concurrency=4)
@@ -147,6 +148,7 @@ def test_a_leader_that_is_deleted_hands_over_at_once(cluster: Cluster, queues: Q
     each_completed_once(queue, ids)
 
 
+@pytest.mark.slow
 @pytest.mark.row(39)
 def test_a_leader_that_freezes_is_replaced_when_its_lease_ran_out_and_does_no_harm_when_it_wakes(
     cluster: Cluster, queues: Queues, two_operators: None

@@ -294,6 +294,7 @@ def test_a_pod_that_the_scheduler_preempts_is_given_back_and_waits_for_its_place
     given_back_once(queue, job_id, "PreemptionByScheduler")
 
 
+@pytest.mark.slow
 @pytest.mark.row(11)
 def test_a_pod_that_the_kubelet_ends_for_a_critical_one_is_given_back(
     cluster: Cluster, queues: Queues, critical_pod_gone: None

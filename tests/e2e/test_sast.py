@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 from urllib.parse import unquote
 
+import pytest
 import yaml
 
 from e2e.cluster import Cluster
@@ -43,6 +44,7 @@ def test_findings_of_a_page_are_in_the_value_and_in_the_graph(cluster: Cluster, 
     assert {f"urn:finding:{found}" for found in ids} <= stored
 
 
+@pytest.mark.slow
 def test_a_page_that_outgrows_its_memory_gets_more_and_succeeds(queues: Queues) -> None:
     queue = serve(queues, "sast-large")
     job_id = queue.add("sast-analyze", page(FLOW, generated(LARGE_MB)), **ATTEMPTS)
@@ -55,6 +57,7 @@ def test_a_page_that_outgrows_its_memory_gets_more_and_succeeds(queues: Queues) 
     assert [life.exit_code for life in lives] == [137, 0]
 
 
+@pytest.mark.slow
 def test_a_page_over_its_timeout_fails_alone(queues: Queues) -> None:
     queue = serve(queues, "sast-slow", timeout="10s")
     slow = queue.add("sast-analyze", page(*SLOW), attempts=1)

@@ -58,6 +58,7 @@ def each_completed_once(queue: Queue, ids: list[str]) -> None:
     assert sorted(life.job_id for life in queue.history.of(queue.name)) == sorted(ids), "one pod for each job"
 
 
+@pytest.mark.slow
 @pytest.mark.row(41)
 def test_a_redis_that_is_killed_twice_and_started_again_loses_and_doubles_nothing(
     cluster: Cluster, queues: Queues
@@ -129,6 +130,7 @@ def failed_over(cluster: Cluster, old: str, new: str) -> None:
     cluster.kubectl("-n", INFRA, "patch", "service", "redis", "--type=merge", "-p", selector)
 
 
+@pytest.mark.slow
 @pytest.mark.row(41)
 def test_a_redis_that_fails_over_to_its_replica_and_back_loses_and_doubles_nothing(
     cluster: Cluster, queues: Queues
