@@ -169,7 +169,7 @@ def test_a_container_beside_the_job_s_that_fails_takes_nothing_from_a_job_that_e
 
 @pytest.mark.beside
 @pytest.mark.row(19)
-def test_a_kube_job_that_is_suspended_while_it_runs_is_given_back_and_its_second_pod_writes_nothing(
+def test_a_kube_job_that_is_suspended_while_it_runs_is_given_back_and_a_second_pod_of_it_writes_nothing(
     cluster: Cluster, queues: Queues
 ) -> None:
     queue, job_id = started(queues, "preempted-by-kueue", "managed", 20)
@@ -182,9 +182,18 @@ def test_a_kube_job_that_is_suspended_while_it_runs_is_given_back_and_its_second
     queue.until_counts(240, completed=1)
     assert queue.story(job_id) == GIVEN_BACK_ONCE
     assert queue.spent(job_id) == ("1", "2")
-    until("its KubeJob has made a second pod", 90, lambda: len(queue.history.of(queue.name)) == 3)
+    # resumed before its controller has counted the pod that ended, it makes another one; else it has failed
+    until(
+        "it is over, or has a second pod", 90, lambda: failed(cluster, name) or len(queue.history.of(queue.name)) == 3
+    )
     of_old = [life for life in queue.until_ended(job_id) if life.name.startswith(name)]
-    assert [life.exit_code for life in of_old] == [143, 76], "the second pod found its fence taken"
+    assert [life.exit_code for life in of_old] in ([143], [143, 76]), "a second pod found its fence taken"
+
+
+def failed(cluster: Cluster, kube_job: str) -> bool:
+    """The job controller has given a KubeJob up."""
+    [body] = cluster.objects("job", kube_job)
+    return any(condition["type"] == "Failed" for condition in body["status"].get("conditions", []))
 
 
 @pytest.mark.beside
@@ -193,6 +202,7 @@ def test_a_changed_jobqueue_touches_nothing_that_runs_and_holds_for_the_next_job
     before = queue.until_running(running, 120)
     larger = {"limits": {"memory": "160Mi"}, "requests": SMALL["requests"]}
     queue.change(jobTypes=sleeper(resources=larger), concurrency=3)
+    until("the change is served", 60, lambda: served(queues, queue.name) == [1, 2])
     after = queue.add("demo-sleep", {"seconds": 0})
     queue.until_counts(180, completed=2)
     assert [queue.story(job_id) for job_id in (running, after)] == [COMPLETED] * 2
@@ -200,6 +210,12 @@ def test_a_changed_jobqueue_touches_nothing_that_runs_and_holds_for_the_next_job
     assert [life.name for life in lives] == [before.name]
     pods = {job_id: queue.pods(job_id)[0]["spec"]["containers"][0]["resources"] for job_id in (running, after)}
     assert pods == {running: SMALL, after: larger}
+
+
+def served(queues: Queues, name: str) -> list[int]:
+    """Generations of a JobQueue that the operator has begun to serve."""
+    log = [line for line in queues.log_of_operator() if line["msg"] == "serving"]
+    return [line["generation"] for line in log if line["jobqueue"] == f"{JOBS}/{name}"]
 
 
 @pytest.mark.beside
