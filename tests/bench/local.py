@@ -18,7 +18,7 @@ from typing import Final
 import redis
 
 from bench import bullmq
-from bullpen_operator.local import processes
+from fakes.bulk import add_many
 from servers.local import BullpenLocal
 
 JOBS: Final = int(sys.argv[1]) if len(sys.argv) > 1 else 100
@@ -26,7 +26,6 @@ WAITING: Final = 200_000
 GROWTH: Final = 1.10
 SETTLE_S: Final = 10.0
 QUEUE: Final = "bull:bench:"
-_FIELDS: Final = ["opts", '{"removeOnComplete":true}', "timestamp", "1", "priority", "0", "delay", "0"]
 _MANIFEST: Final = """\
 apiVersion: bullpen.dev/v1alpha1
 kind: JobQueue
@@ -41,13 +40,8 @@ spec:
 
 def add(client: redis.Redis, first: int, count: int, payload: object) -> None:
     """Add jobs in one round trip."""
-    ids = [str(number) for number in range(first, first + count)]
-    with client.pipeline(transaction=False) as pipeline:
-        for job_id in ids:
-            pipeline.hset(QUEUE + job_id, items=["name", "played", "data", json.dumps(payload), *_FIELDS])
-        pipeline.lpush(f"{QUEUE}wait", *ids)
-        pipeline.zadd(f"{QUEUE}marker", {"0": 0})
-        pipeline.execute()
+    payloads = dict.fromkeys(range(first, first + count), payload)
+    add_many(client, QUEUE, "played", payloads, '{"removeOnComplete":true}')
 
 
 def latencies(local: BullpenLocal, client: redis.Redis, folder: Path) -> tuple[list[float], list[float]]:
@@ -67,21 +61,15 @@ def latencies(local: BullpenLocal, client: redis.Redis, folder: Path) -> tuple[l
 
 def memory(local: BullpenLocal, client: redis.Redis) -> tuple[int, int]:
     """Bytes of the operator with one job running and none waiting, and with 200,000 waiting."""
-    assert local.process is not None
     add(client, 1_000_000, 1, {"steps": [["sleep", 3600]]})
     time.sleep(SETTLE_S)
-    before = resident(local.process.pid)
+    before = local.memory()
     for first in range(2_000_000, 2_000_000 + WAITING, 5000):
         add(client, first, 5000, {"steps": []})
     time.sleep(SETTLE_S)
     waiting = client.llen(f"{QUEUE}wait")
     assert waiting == WAITING, waiting
-    return before, resident(local.process.pid)
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory in use by a process."""
-    return int(processes.read(f"/proc/{pid}/statm").split()[1]) * processes.PAGE
+    return before, local.memory()
 
 
 def row(name: str, times: Sequence[float]) -> str:

@@ -8,7 +8,6 @@ A real store (the embedded one, as a process of its own) is ended and started ag
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import Any, Final
 import redis
 
 from bullpen_operator.local.store import start_store
+from fakes.bulk import add_many
 from servers.graph import GraphServer
 from servers.local import BullpenLocal
 
@@ -30,7 +30,6 @@ PATIENCE_S: Final = 240.0
 """Beyond the outage and two seconds for each job."""
 _RESULTS: Final = "urn:test:results"
 _OUTCOMES: Final = "SELECT ?a ?o { GRAPH ?g { ?a <https://bullpen.dev/ns#outcome> ?o } FILTER(?g = ?a) }"
-_FIELDS: Final = ["opts", '{"attempts":1}', "timestamp", "1790000000000", "priority", "0", "delay", "0"]
 _MANIFEST: Final = """\
 apiVersion: bullpen.dev/v1alpha1
 kind: JobQueue
@@ -121,14 +120,12 @@ def outage(folder: Path, jobs: int, seconds: float, concurrency: int) -> Outage:
 
 
 def _add(client: redis.Redis, jobs: int) -> None:
-    with client.pipeline(transaction=False) as pipeline:
-        for number in range(1, jobs + 1):
-            text = f"INSERT DATA {{ GRAPH <{_RESULTS}> {{ <urn:test:{number}> <urn:test:done> {number} }} }}"
-            data = json.dumps({"steps": [["update", text]]})
-            pipeline.hset(f"{QUEUE}{number}", items=["name", "played", "data", data, *_FIELDS])
-            pipeline.lpush(f"{QUEUE}wait", number)
-        pipeline.zadd(f"{QUEUE}marker", {"0": 0})
-        pipeline.execute()
+    texts = {
+        number: f"INSERT DATA {{ GRAPH <{_RESULTS}> {{ <urn:test:{number}> <urn:test:done> {number} }} }}"
+        for number in range(1, jobs + 1)
+    }
+    payloads = {number: {"steps": [["update", text]]} for number, text in texts.items()}
+    add_many(client, QUEUE, "played", payloads, '{"attempts":1}')
 
 
 def _wait(client: redis.Redis, done: int, until: float) -> None:

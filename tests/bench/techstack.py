@@ -21,6 +21,7 @@ from typing import Any, Final
 import redis
 
 from bullpen_operator.local.store import start_store
+from fakes.bulk import add_many
 from fakes.nvd import LIMITS, FakeNvd, cpe, record
 from servers.local import BullpenLocal
 
@@ -29,7 +30,6 @@ COMMON: Final = ("nginx", "jQuery", "PHP")
 OWN: Final = 3
 """Technologies that only one job has."""
 PATIENCE_S: Final = 900.0
-_FIELDS: Final = ["opts", '{"attempts":3}', "timestamp", "1790000000000", "priority", "0", "delay", "0"]
 _MANIFEST: Final = """\
 apiVersion: bullpen.dev/v1alpha1
 kind: JobQueue
@@ -130,14 +130,11 @@ def bench(folder: Path, jobs: int, *, key: bool, restarts: int) -> Counted:
 
 
 def _add(client: redis.Redis, jobs: int) -> None:
-    with client.pipeline(transaction=False) as pipeline:
-        for number in range(1, jobs + 1):
-            names = [*COMMON, *(own_name(number, index) for index in range(OWN))]
-            data = json.dumps({"technologies": [{"name": name, "version": f"1.{number}"} for name in names]})
-            pipeline.hset(f"{QUEUE}{number}", items=["name", "techstack-analyze", "data", data, *_FIELDS])
-            pipeline.lpush(f"{QUEUE}wait", number)
-        pipeline.zadd(f"{QUEUE}marker", {"0": 0})
-        pipeline.execute()
+    payloads = {}
+    for number in range(1, jobs + 1):
+        names = [*COMMON, *(own_name(number, index) for index in range(OWN))]
+        payloads[number] = {"technologies": [{"name": name, "version": f"1.{number}"} for name in names]}
+    add_many(client, QUEUE, "techstack-analyze", payloads, '{"attempts":3}')
 
 
 def _ended(client: Any) -> int:

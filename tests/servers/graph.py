@@ -6,7 +6,6 @@ import fcntl
 import http.client
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from bullpen_operator.local.store import start_store
 from bullpen_protocol.assignment import Assignment
 from bullpen_runner.graph import GraphStore
+from servers.redis import free_port
 from support import ROOT, require
 
 JARS: Final = ROOT / ".cache" / "rdf4j"
@@ -226,10 +226,3 @@ def _await_answer(process: subprocess.Popen[bytes], log: Path, url: str) -> None
             connection.close()
         time.sleep(0.1)
     raise AssertionError(f"{url} did not answer:\n{log.read_text(errors='replace')[-2000:]}")
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -84,6 +84,11 @@ class BullpenLocal:
         assert self.process is not None
         self.process.send_signal(number)
 
+    def memory(self) -> int:
+        """Bytes of memory that the operator has in use."""
+        assert self.process is not None
+        return int(processes.read(f"/proc/{self.process.pid}/statm").split()[1]) * processes.PAGE
+
     def graph(self) -> GraphServer:
         """Name the embedded store."""
         return GraphServer("embedded", json.loads((self.state / "store" / "store.json").read_text())["url"])

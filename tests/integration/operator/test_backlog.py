@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 import redis
 
-from bullpen_operator.local import processes
+from fakes.bulk import add_many
 from servers.local import BullpenLocal
 from support import require
 
@@ -18,7 +18,6 @@ QUEUE: Final = "bull:backlog:"
 BACKLOG: Final = 100_000
 WORKED_OFF: Final = 10
 GROWTH: Final = 1.10
-_JOB: Final = ["name", "played", "data", '{"steps":[["value",1]]}', "opts", "{}", "timestamp", "1"]
 _MANIFEST: Final = """\
 apiVersion: bullpen.dev/v1alpha1
 kind: JobQueue
@@ -32,22 +31,16 @@ spec:
 
 
 def add(client: redis.Redis, first: int, count: int) -> None:
-    with client.pipeline(transaction=False) as pipeline:
-        for job_id in range(first, first + count):
-            pipeline.hset(f"{QUEUE}{job_id}", items=_JOB)
-        pipeline.lpush(f"{QUEUE}wait", *range(first, first + count))
-        pipeline.zadd(f"{QUEUE}marker", {"0": 0})
-        pipeline.execute()
+    add_many(client, QUEUE, "played", {job_id: {"steps": [["value", 1]]} for job_id in range(first, first + count)})
 
 
 def bytes_after(local: BullpenLocal, client: redis.Redis, completed: int) -> int:
     """Memory of the operator once so many jobs have completed."""
-    assert local.process is not None
     until = time.monotonic() + 120
     while client.zcard(f"{QUEUE}completed") < completed:
         assert time.monotonic() < until, local.errors()
         time.sleep(0.02)
-    return int(processes.read(f"/proc/{local.process.pid}/statm").split()[1]) * processes.PAGE
+    return local.memory()
 
 
 @pytest.fixture
