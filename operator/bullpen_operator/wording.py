@@ -21,6 +21,7 @@ _PULLING: Final = re.compile(
     r"^(?:Back-off pulling image \"[^\"]*\"(?:: )?|ErrImagePull: |rpc error: code = \w+ desc = "
     r"|failed to pull and unpack image \"[^\"]*\": |failed to resolve reference \"[^\"]*\": )+"
 )
+_IMAGE: Final = re.compile(r"\bimage \"([^\"]+)\"")
 _MADE_UP: Final = re.compile(r"\b(?:pods?|jobs\.batch) \"bp-[-a-z0-9]+\" (?=is |in )")
 _UID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _USED: Final = re.compile(r" used: [^ ]+(?:, | |$)")
@@ -46,8 +47,14 @@ def steady(message: str) -> str:
 
 
 def unpulled(message: str) -> str:
-    """Tell why an image can't be pulled: the cause, which comes last, whether a node tries or waits to try again."""
-    return steady(_PULLING.sub("", message[: 8 * LIMIT])) or "it is being pulled again"
+    """Tell which image can't be pulled and why: the cause comes last, whether a node tries or waits to try again."""
+    text = message[: 8 * LIMIT]
+    told = _PULLING.match(text)
+    attempts = told.group() if told else ""
+    cause, images = text[len(attempts) :] or "it is being pulled again", _IMAGE.findall(attempts)
+    # the last is the one that was asked of the registry, in full; many causes name it themselves
+    named = f"{safe(images[-1], LIMIT // 2)}: " if images and images[-1] not in cause else ""
+    return steady(named + cause)
 
 
 def unscheduled(message: str) -> tuple[str, str]:

@@ -344,8 +344,8 @@ def test_what_a_registry_says_decides_whether_an_image_is_waited_for(cluster: Cl
         }
         ids = {code: queue.add("sh", {}, attempts=1) for code, queue in asked.items()}
         asked[503].until_blocked(150, "pods can't start (image-pull): its image is not there yet: ")
-        for code, words in ((404, "no-404:1: not found"), (401, "401 Unauthorized")):
-            blocks(asked[code], ids[code], "its image can't be pulled: ", words)
+        for code, *words in ((404, "no-404:1: not found"), (401, "no-401:1: ", "401 Unauthorized")):
+            blocks(asked[code], ids[code], "its image can't be pulled: ", *words)
             asked[code].change(jobTypes=script(DONE))
         for code in (404, 401):
             runs_after(asked[code], ids[code], 1)

@@ -43,28 +43,33 @@ def test_what_changes_without_a_meaning_is_left_out(one: str, other: str) -> Non
     assert steady(one) == steady(other)
 
 
-PULL = (
-    'failed to pull and unpack image "docker.io/library/a:1": failed to resolve reference "docker.io/library/a:1": {}'
-)
+IMAGE = "docker.io/library/a:1"
+PULL = f'failed to pull and unpack image "{IMAGE}": failed to resolve reference "{IMAGE}": {{}}'
 NO_HOST = 'failed to do request: Head "https://r/v2/library/a/manifests/1": dial tcp: lookup r: no such host'
 
 
 @pytest.mark.parametrize(
     ("message", "cause"),
     [
-        pytest.param(PULL.format(NO_HOST), NO_HOST, id="tried"),
-        pytest.param(f'Back-off pulling image "a:1": ErrImagePull: {PULL.format(NO_HOST)}', NO_HOST, id="waiting"),
+        pytest.param(PULL.format(NO_HOST), f"{IMAGE}: {NO_HOST}", id="tried"),
+        pytest.param(
+            f'Back-off pulling image "a:1": ErrImagePull: {PULL.format(NO_HOST)}', f"{IMAGE}: {NO_HOST}", id="waiting"
+        ),
         pytest.param(
             f"rpc error: code = NotFound desc = {PULL.format('docker.io/library/a:1: not found')}",
             "docker.io/library/a:1: not found",
             id="not-found",
         ),
-        pytest.param('Back-off pulling image "a:1"', "it is being pulled again", id="an-older-kubelet"),
+        pytest.param('Back-off pulling image "a:1"', "a:1: it is being pulled again", id="an-older-kubelet"),
         pytest.param("pull QPS exceeded", "pull QPS exceeded", id="in-no-known-words"),
     ],
 )
-def test_why_an_image_does_not_come_is_the_cause_whether_a_node_tries_or_waits(message: str, cause: str) -> None:
+def test_an_image_that_does_not_come_is_named_with_its_cause_at_every_stage(message: str, cause: str) -> None:
     assert unpulled(message) == cause
+
+
+def test_an_endless_image_name_does_not_hide_why_it_does_not_come() -> None:
+    assert unpulled(f'failed to pull and unpack image "{"a" * 900}": no such host').endswith("no such host")
 
 
 def test_what_has_a_meaning_stays() -> None:
