@@ -26,6 +26,8 @@ from servers.graph import GraphServer
 from servers.local import BullpenLocal
 
 QUEUE: Final = "bull:outage:"
+WAITED_S: Final = 8.0
+"""How long a runner waits for a store: two of the manifest's locks."""
 PATIENCE_S: Final = 240.0
 """Beyond the outage and two seconds for each job."""
 _RESULTS: Final = "urn:test:results"
@@ -38,7 +40,7 @@ spec:
   queue: outage
   redis: {{secretRef: {{name: redis}}}}
   concurrency: {concurrency}
-  lockDuration: 4s  # so that a runner that meets no store waits 8 s for one, and not two minutes
+  lockDuration: 4s  # so that a runner that meets no store waits WAITED_S for one, and not two minutes
   jobTypes: [{{name: played, timeout: 8s, giveBack: {{max: 0}}, graph: {{secretRef: {{name: graph}}}}}}]
 """
 
@@ -162,6 +164,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="length of the outage")
     parser.add_argument("--concurrency", type=int, default=8)
     options = parser.parse_args()
+    if options.seconds <= WAITED_S:
+        parser.error(f"runners wait {WAITED_S:g} s for a store: to be told of, an outage must last longer")
     with tempfile.TemporaryDirectory() as folder:
         counted = outage(Path(folder), options.jobs, options.seconds, options.concurrency)
     print(counted)
