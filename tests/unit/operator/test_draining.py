@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
-from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator import crd_upgrade, draining
 from bullpen_operator.crd import crd
@@ -26,20 +24,6 @@ DEPLOYMENTS = "/apis/apps/v1/namespaces/ns/deployments"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 PLACEMENT = Placement("ns", "jq", "0123456789abcdef", "redis")
 ENDED = {"phase": "Failed", "containerStatuses": [{"name": "runner", "state": {"terminated": {"exitCode": 143}}}]}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FakeApiServer]:
-    made = FakeApiServer()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
-async def api(server: FakeApiServer) -> AsyncIterator[KubeApi]:
-    made = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
-    yield made
-    await made.close()
 
 
 def attempt(job_id: str) -> Attempt:
@@ -70,10 +54,8 @@ async def test_the_operator_is_scaled_to_nothing(server: FakeApiServer, api: Kub
 
 
 async def test_an_api_server_that_refuses_is_one_sentence_and_nothing_is_deleted(
-    server: FakeApiServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: FakeApiServer, api: KubeApi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
-
     async def connect(_: object) -> KubeApi:
         return api
 

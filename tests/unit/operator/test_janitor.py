@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator import naming
 from bullpen_operator.janitor import UNRECORDED_S, Janitor
@@ -50,17 +49,13 @@ class Rig:
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    server = FakeApiServer()
-    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
+async def rig(server: FakeApiServer, api: KubeApi) -> AsyncIterator[Rig]:
     rig = Rig(server, api)
     running = asyncio.create_task(rig.mirror.run())
     await until(lambda: len(server.asked("GET", watch=True)) == 2)
     yield rig
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    await api.close()
-    await server.stop()
 
 
 async def test_a_recorded_pod_goes_after_its_time_to_live(rig: Rig) -> None:

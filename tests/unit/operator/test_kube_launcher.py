@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator import naming
 from bullpen_operator.kube import KubeApi, batch, core
@@ -62,12 +61,8 @@ class Rig:
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    server = FakeApiServer()
-    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
-    yield Rig(server, api)
-    await api.close()
-    await server.stop()
+def rig(server: FakeApiServer, api: KubeApi) -> Rig:
+    return Rig(server, api)
 
 
 async def test_launching_twice_makes_one_kube_job(rig: Rig) -> None:

@@ -61,15 +61,9 @@ def test_requests_are_a_metric() -> None:
     assert metrics.registry.get_sample_value("bullpen_kube_requests_total", labels) == 1
 
 
-async def test_a_list_is_read_page_by_page_as_it_is_used() -> None:
-    server = FakeApiServer()
+async def test_a_list_is_read_page_by_page_as_it_is_used(server: FakeApiServer, api: KubeApi) -> None:
     server.page = 2
     for number in range(5):
         await server.put(core("ns", "pods"), {"metadata": {"name": f"p{number}"}})
-    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
-    try:
-        pages = [len(server.requests) async for _ in api.each(core("ns", "pods"))]
-    finally:
-        await api.close()
-        await server.stop()
+    pages = [len(server.requests) async for _ in api.each(core("ns", "pods"))]
     assert pages == [1, 1, 2, 2, 3]

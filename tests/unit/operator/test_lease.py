@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator.engine import Engine, EngineSettings
 from bullpen_operator.kube import KubeApi
@@ -49,12 +47,8 @@ class Rig:
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    server = FakeApiServer()
-    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
-    yield Rig(server, api)
-    await api.close()
-    await server.stop()
+def rig(server: FakeApiServer, api: KubeApi) -> Rig:
+    return Rig(server, api)
 
 
 async def test_the_first_gets_it_and_the_second_waits_until_it_is_released(rig: Rig) -> None:

@@ -47,12 +47,6 @@ async def mirror(server: FakeApiServer, pace: Pace = QUICK) -> AsyncIterator[Mir
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await api.close()
-        await server.stop()
-
-
-@pytest.fixture
-def server() -> FakeApiServer:
-    return FakeApiServer()
 
 
 async def test_it_lists_in_pages_then_hears_what_changes(server: FakeApiServer) -> None:

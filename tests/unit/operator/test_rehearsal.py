@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import web
-from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator.entries import Rehearsed
 from bullpen_operator.kube import KubeApi, batch, core
@@ -29,12 +27,8 @@ class Rig:
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    server = FakeApiServer()
-    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
-    yield Rig(server, api)
-    await api.close()
-    await server.stop()
+def rig(server: FakeApiServer, api: KubeApi) -> Rig:
+    return Rig(server, api)
 
 
 async def test_a_pod_and_its_kube_job_are_judged_and_nothing_is_kept(rig: Rig) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
-from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator import naming
 from bullpen_operator.entries import Rehearsed
@@ -62,14 +60,10 @@ class Rig:
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    server = FakeApiServer()
-    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
+async def rig(server: FakeApiServer, api: KubeApi) -> Rig:
     await server.put("/api/v1/namespaces", {"metadata": {"name": "ns", "uid": "uid-of-ns"}})
     await server.put(core("ns", "secrets"), secret(url=URL))
-    yield Rig(server, api)
-    await api.close()
-    await server.stop()
+    return Rig(server, api)
 
 
 async def test_a_jobqueue_is_put_with_its_redis_and_its_installation(rig: Rig) -> None:

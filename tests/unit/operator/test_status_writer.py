@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from kubernetes.aio.client import ApiClient, Configuration
 
 from bullpen_operator.engine import QueueStatus
 from bullpen_operator.entries import Entry, Fault, Rehearsed
@@ -113,13 +111,9 @@ class Rig:
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    server = FakeApiServer()
-    api = KubeApi(ApiClient(Configuration(host=await server.start())), timeout_s=1)
+async def rig(server: FakeApiServer, api: KubeApi) -> Rig:
     await server.put("/apis/bullpen.dev/v1alpha1/namespaces/ns/jobqueues", {"metadata": {"name": "jq"}})
-    yield Rig(server, api)
-    await api.close()
-    await server.stop()
+    return Rig(server, api)
 
 
 async def test_only_what_changed_is_written(rig: Rig) -> None:
