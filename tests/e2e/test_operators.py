@@ -225,6 +225,7 @@ def test_two_installations_on_one_queue_divide_its_jobs_and_never_touch_each_oth
     assert places == {JOBS, SECOND}, "both served the queue"
 
     queue.change(suspend=True)
+    queue.until_blocked(60, "spec.suspend is true")
     died = queue.add("demo-sleep", {"seconds": 20}, attempts=2)
     life = queue.until_running(died, 120)
     assert life.namespace == SECOND
