@@ -27,7 +27,10 @@ class PodLife:
     created: str
     started: str
     ended: str
-    """Empty while the kubelet has not said that the main container terminated."""
+    """Empty while the kubelet has not said that the main container terminated.
+
+    Of a container that it lost sight of it knows no time: then when the pod was no longer ready.
+    """
     exit_code: int | None
     reason: str
     disruption: str
@@ -91,7 +94,9 @@ def _life(pod: dict[str, Any]) -> PodLife:
     container = mains[0] if mains else {}
     state = container.get("state", {})
     ended = state.get("terminated", {})
-    marks = [c for c in status.get("conditions", ()) if c["type"] == "DisruptionTarget" and c["status"] == "True"]
+    conditions = status.get("conditions", ())
+    marks = [c for c in conditions if c["type"] == "DisruptionTarget" and c["status"] == "True"]
+    unready = [c["lastTransitionTime"] for c in conditions if c["type"] == "Ready" and c["status"] == "False"]
     return PodLife(
         name=metadata["name"],
         namespace=metadata["namespace"],
@@ -100,7 +105,7 @@ def _life(pod: dict[str, Any]) -> PodLife:
         node=pod["spec"].get("nodeName", ""),
         created=metadata["creationTimestamp"],
         started=(state.get("running") or ended).get("startedAt") or "",
-        ended=ended.get("finishedAt") or "",
+        ended=ended.get("finishedAt") or (unready[0] if ended and unready else ""),
         exit_code=ended.get("exitCode"),
         reason=ended.get("reason", ""),
         disruption=marks[0]["reason"] if marks else "",
