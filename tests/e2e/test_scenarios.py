@@ -60,13 +60,12 @@ def test_http_traffic_goes_from_add_to_a_sparql_answer(cluster: Cluster, queues:
 
     told = ('bullpen_claims_total{jobqueue="jobs/http"}', 'bullpen_jobs{jobqueue="jobs/http",state="completed"}')
 
-    def metrics() -> list[float | None]:
+    def metrics() -> list[float]:
         found = queues.metrics()
-        return [found.get(name) for name in told]
+        return [found.get(name, 0.0) for name in told]
 
-    until_equal(
-        "one claimed, one completed", 30, metrics, [1.0, 1.0]
-    )  # jobs are counted as often as the status is written
+    # jobs are counted as often as the status is written
+    until_equal("one claimed, one completed", 30, metrics, [1.0, 1.0])
 
 
 @pytest.mark.row(2, 4)
