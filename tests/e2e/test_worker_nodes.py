@@ -102,9 +102,10 @@ def short_of_memory(cluster: Cluster) -> Iterator[str]:
 def test_a_pod_that_is_evicted_for_its_node_s_sake_is_given_back(
     cluster: Cluster, queues: Queues, short_of_memory: str
 ) -> None:
-    queue, job_id = on_the_worker(queues, "node-pressed", 30)
+    # a kubelet that was restarted takes its time to see how its memory is
+    queue, job_id = on_the_worker(queues, "node-pressed", 90)
     cluster.on_node(WORKER, short_of_memory)
-    queue.until_counts(240, completed=1)
+    queue.until_counts(300, completed=1)
     assert queue.story(job_id) == GIVEN_BACK_ONCE
     assert queue.spent(job_id) == ("1", "2")
     lives = queue.until_ended(job_id)
