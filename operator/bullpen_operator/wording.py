@@ -51,7 +51,7 @@ def unpulled(message: str) -> str:
     text = message[: 8 * LIMIT]
     told = _PULLING.match(text)
     attempts = told.group() if told else ""
-    cause, images = text[len(attempts) :] or "it is being pulled again", _IMAGE.findall(attempts)
+    cause, images = text[len(attempts) :].strip() or "it is being pulled again", _IMAGE.findall(attempts)
     # the last is the one that was asked of the registry, in full; many causes name it themselves
     named = f"{safe(images[-1], LIMIT // 2)}: " if images and images[-1] not in cause else ""
     return steady(named + cause)

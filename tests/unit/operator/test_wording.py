@@ -62,6 +62,7 @@ NO_HOST = 'failed to do request: Head "https://r/v2/library/a/manifests/1": dial
         ),
         pytest.param('Back-off pulling image "a:1"', "a:1: it is being pulled again", id="an-older-kubelet"),
         pytest.param("pull QPS exceeded", "pull QPS exceeded", id="in-no-known-words"),
+        pytest.param(" \n", "it is being pulled again", id="in-no-words"),
     ],
 )
 def test_an_image_that_does_not_come_is_named_with_its_cause_at_every_stage(message: str, cause: str) -> None:
