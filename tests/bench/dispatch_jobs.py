@@ -122,18 +122,12 @@ def event_at(queue: Queue, job_id: str, event: str) -> float:
 def released(queues: Queues, name: str, kube_jobs: KubeWatch) -> Queue:
     """Add BURST jobs to a suspended JobQueue, let go of them, and wait until each has its KubeJob."""
     queue = queues.serve(name, [UNSCHEDULED], concurrency=10 * BURST)
-    _suspend(queue, "true")
-    queue.cluster.kubectl(
-        "wait", "--for=jsonpath={.status.blockedBy}=spec.suspend is true", f"jq/{name}", "--timeout=60s"
-    )
+    queue.change(suspend=True)
+    queue.until_blocked(60, "spec.suspend is true")
     queue.add_bulk([{"name": "bench", "data": {}}] * BURST)
-    _suspend(queue, "false")
+    queue.change(suspend=False)
     until(f"{BURST} KubeJobs of {name}", 120, lambda: len(kube_jobs.added(name)) == BURST)
     return queue
-
-
-def _suspend(queue: Queue, value: str) -> None:
-    queue.cluster.kubectl("patch", "jobqueue", queue.name, "--type=merge", "-p", f'{{"spec": {{"suspend": {value}}}}}')
 
 
 def bare(cluster: Cluster, kube_jobs: KubeWatch, name: str, pause_s: float = 0.0) -> tuple[str, list[float]]:

@@ -26,8 +26,9 @@ from servers.graph import GraphServer
 from servers.local import BullpenLocal
 
 QUEUE: Final = "bull:outage:"
-WAITED_S: Final = 8.0
-"""How long a runner waits for a store: two of the manifest's locks."""
+LOCK_S: Final = 4
+WAITED_S: Final = 2 * LOCK_S
+"""How long a runner waits for a store."""
 PATIENCE_S: Final = 240.0
 """Beyond the outage and two seconds for each job."""
 _RESULTS: Final = "urn:test:results"
@@ -40,7 +41,7 @@ spec:
   queue: outage
   redis: {{secretRef: {{name: redis}}}}
   concurrency: {concurrency}
-  lockDuration: 4s  # so that a runner that meets no store waits WAITED_S for one, and not two minutes
+  lockDuration: {lock}s  # so that a runner that meets no store waits {waited} s for one, and not two minutes
   jobTypes: [{{name: played, timeout: 8s, giveBack: {{max: 0}}, graph: {{secretRef: {{name: graph}}}}}}]
 """
 
@@ -95,7 +96,9 @@ def outage(folder: Path, jobs: int, seconds: float, concurrency: int) -> Outage:
     """Run *jobs*; once a fifth of them are done the store is away for *seconds*."""
     counted = Outage(jobs, concurrency, seconds)
     store = start_store(folder / "graph")
-    local = BullpenLocal(folder, _MANIFEST.format(concurrency=concurrency), "--graph-url", store.url)
+    local = BullpenLocal(
+        folder, _MANIFEST.format(concurrency=concurrency, lock=LOCK_S, waited=WAITED_S), "--graph-url", store.url
+    )
     began = time.monotonic()
     until = began + seconds + 2 * jobs + PATIENCE_S
     try:
@@ -165,7 +168,7 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, default=8)
     options = parser.parse_args()
     if options.seconds <= WAITED_S:
-        parser.error(f"runners wait {WAITED_S:g} s for a store: to be told of, an outage must last longer")
+        parser.error(f"runners wait {WAITED_S} s for a store: to be told of, an outage must last longer")
     with tempfile.TemporaryDirectory() as folder:
         counted = outage(Path(folder), options.jobs, options.seconds, options.concurrency)
     print(counted)

@@ -94,9 +94,7 @@ def _life(pod: dict[str, Any]) -> PodLife:
     container = mains[0] if mains else {}
     state = container.get("state", {})
     ended = state.get("terminated", {})
-    conditions = status.get("conditions", ())
-    marks = [c for c in conditions if c["type"] == "DisruptionTarget" and c["status"] == "True"]
-    unready = [c["lastTransitionTime"] for c in conditions if c["type"] == "Ready" and c["status"] == "False"]
+    unready, mark = _condition(status, "Ready", "False"), _condition(status, "DisruptionTarget", "True")
     return PodLife(
         name=metadata["name"],
         namespace=metadata["namespace"],
@@ -105,9 +103,14 @@ def _life(pod: dict[str, Any]) -> PodLife:
         node=pod["spec"].get("nodeName", ""),
         created=metadata["creationTimestamp"],
         started=(state.get("running") or ended).get("startedAt") or "",
-        ended=ended.get("finishedAt") or (unready[0] if ended and unready else ""),
+        ended=ended.get("finishedAt") or (unready.get("lastTransitionTime", "") if ended else ""),
         exit_code=ended.get("exitCode"),
         reason=ended.get("reason", ""),
-        disruption=marks[0]["reason"] if marks else "",
-        disrupted=marks[0]["lastTransitionTime"] if marks else "",
+        disruption=mark.get("reason", ""),
+        disrupted=mark.get("lastTransitionTime", ""),
     )
+
+
+def _condition(status: dict[str, Any], kind: str, value: str) -> dict[str, str]:
+    found = (one for one in status.get("conditions", ()) if (one["type"], one["status"]) == (kind, value))
+    return next(found, {})

@@ -147,9 +147,7 @@ async def test_a_refused_watch_does_not_end_the_mirror(server: FakeApiServer) ->
         await until(lambda: seen.heard == ["later="])
 
 
-async def test_an_object_that_is_no_longer_ours_leaves_the_mirror(server: FakeApiServer) -> None:
-    url = await server.start()
-    api = KubeApi(ApiClient(Configuration(host=url)))
+async def test_an_object_that_is_no_longer_ours_leaves_the_mirror(server: FakeApiServer, api: KubeApi) -> None:
     heard: list[str] = []
     reflector: Reflector[str] = Reflector(
         api, PODS, "ours=yes", lambda i: translate(i) if i["value"] != "foreign" else None, heard.append, QUICK
@@ -164,8 +162,6 @@ async def test_an_object_that_is_no_longer_ours_leaves_the_mirror(server: FakeAp
     assert reflector.objects == {}
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    await api.close()
-    await server.stop()
 
 
 async def test_an_unreachable_server_is_an_error_of_ours() -> None:
